@@ -41,7 +41,7 @@ def read_cells(table: Path, subject: str, sheet: str | None, notes: list[str]) -
     kind = table.suffix.lower()
     if kind in SPREADSHEETS:
         raise InputError(
-            f"{subject}: spreadsheets of this kind ({kind}) are not read, expected .csv, .tsv, .xlsx or .parquet",
+            f"{subject}: {kind} spreadsheets are not supported, expected .csv, .tsv, .xlsx or .parquet",
             f"Open it and save it as .xlsx, then: --data {shlex.quote(str(table.with_suffix('.xlsx')))}",
         )
     rows: list[Row]
@@ -55,8 +55,8 @@ def read_cells(table: Path, subject: str, sheet: str | None, notes: list[str]) -
             header, rows = _read_parquet(table) if kind == ".parquet" else _read_text(table)
     except _SpreadsheetError as error:
         raise InputError(
-            f"{subject}: a spreadsheet or an archive by its first bytes, expected text as in a {kind} table",
-            "Give it the suffix that it is (.xlsx), or save the sheet as “CSV UTF-8”.",
+            f"{subject}: its first bytes are those of a spreadsheet or an archive, expected the text of a {kind} table",
+            "Rename it to what it is (.xlsx), or save the sheet as “CSV UTF-8”.",
         ) from error
     except (OSError, UnicodeError, csv.Error, ValueError, pa.ArrowException) as error:
         raise InputError(
@@ -87,8 +87,8 @@ def _read_text(table: Path) -> tuple[list[str], list[Row]]:
         lines = [(number, cells) for number, cells in enumerate(reader, 1) if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise ValueError(
-            f"line {reader.line_num}: {error}; a quotation mark is opened and not closed, or stands in a quoted cell "
-            'where it is to be written twice ("")'
+            f"line {reader.line_num}: {error}; a quotation mark is not closed, or one inside a quoted cell is not "
+            'written twice ("")'
         ) from error
     if not lines:
         raise ValueError("it is empty")
@@ -114,8 +114,8 @@ def _check_quotes(lines: Sequence[tuple[int, Sequence[str]]], separator: str) ->
                 parts = line.split(separator)
                 if len(parts) > 1 and any(part and part in column for part, column in zip(parts, held, strict=False)):
                     raise ValueError(
-                        f"row {number} has a cell of several lines that are rows by themselves ({line!r}): a quotation "
-                        'mark is opened there and not closed (write " as "" in a quoted cell)'
+                        f"row {number} has a cell that swallows further rows ({line!r}): a quotation mark opened "
+                        'there is not closed (inside a quoted cell write " as "")'
                     )
 
 

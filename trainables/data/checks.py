@@ -53,7 +53,7 @@ def check_splits(manifest: pd.DataFrame, needed: Sequence[str] = SPLITS, *, keep
     faults.raise_if_any(
         "Put each group into one split; of equal images keep one, or give them one group and one label; "
         "then run the same command again."
-        + (" Or say what is kept of equal images: --duplicates keep-one, or keep-all." if labels or across else "")
+        + (" Or choose what happens to equal images: --duplicates keep-one or keep-all." if labels or across else "")
     )
 
 

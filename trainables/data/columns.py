@@ -84,12 +84,12 @@ def find_columns(header: Sequence[str], rows: Sequence[Row], options: DatasetOpt
     ):
         if name and asked is None and plain_name(name) not in names:
             notes.append(
-                f"The {meaning} is read from column {name!r}, by a part of its name; for another: "
+                f"The {meaning} is read from column {name!r}, recognised by part of its name; for another: "
                 f"--{meaning}-column NAME"
             )
     taken = [name for name in (file, *labels, group, split, fold) if name]
     for name in sorted({name for name in taken if taken.count(name) > 1}):
-        faults.add(f"column {name!r} was given for two things")
+        faults.add(f"column {name!r} was given two roles")
     if faults.found:
         faults.advise(f"The table has the columns {', '.join(map(repr, header))}.")
     return Columns(file, labels, group or None, split or None, fold or None, tuple(notes), frozenset(unclear))
@@ -137,7 +137,7 @@ def _group_column(
             if name and _level(above) < _level(name) and _holds(rows, above, name) and not _holds(rows, name, above):
                 notes.append(
                     f"Warning: --group-column {shlex.quote(name)} may divide one {above} between training and test: "
-                    f"column {above!r} holds several of {name!r}. To keep each together: "
+                    f"one value of {above!r} has several of {name!r}. To keep it together: "
                     f"--group-column {shlex.quote(above)}"
                 )
                 break
@@ -148,13 +148,13 @@ def _group_column(
     if not others or _level(levels[-1]) == len(LEVELS) or not all(_holds(rows, name, top) for name in same):
         return _column("group", header, None, GROUP_NAMES, frozenset(), faults, required=False)
     notes.append(
-        f"Groups are read from column {top!r}, beside {' and '.join(map(repr, others))}; for another: "
+        f"Groups are read from column {top!r}, not from {' or '.join(map(repr, others))}; for another: "
         f"--group-column {shlex.quote(others[0])}"
     )
     across = [name for name in others if not _holds(rows, top, name)]
     if across:
         notes.append(
-            f"Warning: one value of {across[0]!r} stands beside several of {top!r}. Where it is one {across[0]}, "
+            f"Warning: one value of {across[0]!r} occurs with several of {top!r}. If it is one {across[0]}, "
             f"not a number within a {top}, training and test may share it."
         )
     return top

@@ -25,13 +25,13 @@ def check_contents(subject: str, entries: Sequence[Entry], read: Mapping[str, st
     if broken:
         raise InputError(
             f"{subject}: column {COLUMN!r}: {len(broken)} rows without a hash of 64 hex digits: {named(broken)}",
-            "Take the table as it was written, or leave the column out.",
+            "Use the table as it was written, or leave the column out.",
         )
     other = [file for file, content in said.items() if read[file] != content]
     if other:
         raise InputError(
             f"{subject}: {len(other)} of {len(said)} images are not those that the table was written for (their pixels "
             f"have another hash than column {COLUMN!r} says): {named(other)}",
-            "Get the images that the table was written for. Where it was written with --intensity, give the same "
+            "Get the images that the table was written for. If it was written with --intensity, give the same "
             "range; to search these images as they are, leave the column out.",
         )

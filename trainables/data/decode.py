@@ -86,7 +86,7 @@ class Decoded:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What whoever looks at a result should know of the image."""
-        remarks = [f"values outside {self.reading.intensity} are cut off"] if self.clipped else []
+        remarks = [f"values outside {self.reading.intensity} are clipped"] if self.clipped else []
         remarks += self.told
         if np.count_nonzero(self.pixels > _DARK) < _FEW * self.pixels.size:
             remarks.append(NEARLY_BLACK)
@@ -133,12 +133,14 @@ def _decoded(source: PillowFile | DicomFile, size: int, max_pixels: int, reading
     one = source.width * source.height
     check_size(source.width, source.height, max_pixels)
     if reading.channels and source.is_colour:
-        raise RefusedImageError(f"channels: expected {channels_text(reading.channels)} in grey, found a colour image")
+        raise RefusedImageError(
+            f"channels: expected grey channels ({channels_text(reading.channels)}), found a colour image"
+        )
     parts = chosen(source.layout, reading)
     pages = sum(len(numbers) for _, numbers in parts)
     if pages > len(parts) and pages * one > _MOST_PAGES * max_pixels:
         raise RefusedImageError(
-            f"too many pixels: {pages} pages of {source.width} x {source.height}, the limit of all is "
+            f"too many pixels: {pages} pages of {source.width} x {source.height}, the limit for all pages is "
             f"{_MOST_PAGES * max_pixels:,}"
         )
     with _one_large_at_a_time if one > _LARGE else contextlib.nullcontext():
@@ -167,7 +169,7 @@ def _painted(
     )
     told = [*source.remarks]
     if reading.of and used.of != reading.of:
-        told.append(f"{used.of} channels, the images of the study have {reading.of}")
+        told.append(f"{used.of} channels, but images of the study have {reading.of}")
     if intensity is not None:
         told += dict.fromkeys(remark for one in shades for remark in one.remarks(intensity))
     clipped, planes = [0.0], dict[str, Pixels]()
@@ -180,13 +182,13 @@ def _painted(
             return Decoded(picture, size, used, told=tuple(told))
         elif (picture != picture[..., :1]).any():
             raise RefusedImageError(
-                f"channels: expected {channels_text(reading.channels)} in grey, found a colour page"
+                f"channels: expected grey channels ({channels_text(reading.channels)}), found a colour page"
             )
         else:
             planes[target] = picture[..., 0]
     alone = next(iter(planes.values()))
     if any(plane.shape != alone.shape for plane in planes.values()):
-        raise RefusedImageError("pages differ: channels of different sizes; save them with one")
+        raise RefusedImageError("pages differ: channels of different sizes; save them all in one size")
     black = np.zeros_like(alone)
     inputs = [planes.get(name, black) for name in INPUTS] if {*planes} <= {*INPUTS} else [alone] * 3
     return Decoded(np.stack(inputs, axis=2), size, used, sum(clipped) / max(1, len(shades)), tuple(told), plain)
@@ -238,6 +240,6 @@ def _opened(
         return contextlib.nullcontext(DicomFile(path, file))
     if by_name:
         raise RefusedImageError(
-            "not an image: called DICOM, without DICM at byte 128; convert it: gdcmconv IN.dcm OUT.dcm"
+            "not an image: named DICOM, but without DICM at byte 128; convert it: gdcmconv IN.dcm OUT.dcm"
         )
-    raise RefusedImageError("not an image: the content is no JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM")
+    raise RefusedImageError("not an image: the content is not JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM")

@@ -55,14 +55,16 @@ def without_derived(images: Sequence[PurePosixPath]) -> tuple[list[PurePosixPath
         original, word = _origin(path.stem)
         if _in_copies(path):
             if {path.stem.casefold(), original} & names:
-                derived.append((str(path), "a small copy: in a folder of such, and called like an image outside of it"))
+                derived.append((str(path), "a small copy: in a folder of small copies, named like an image outside it"))
             else:
-                lost.append((str(path), "a small copy: in a folder of such, and no image outside of it is called so"))
+                lost.append(
+                    (str(path), "a small copy: in a folder of small copies, but no image outside it has this name")
+                )
         elif _in_masks(path) and {path.stem.casefold(), original} & _around(path.parent, beside):
-            derived.append((str(path), "a mask: in a folder of such, and called like an image beside it"))
+            derived.append((str(path), "a mask: in a folder of masks, named like an image beside it"))
         elif original in beside[path.parent]:
             what = "a small copy" if word in _COPIES else "a mask"
-            derived.append((str(path), f"{what}: by its name of an image beside it"))
+            derived.append((str(path), f"{what}: named after an image beside it"))
         else:
             kept.append(path)
     return kept, lost, derived

@@ -85,11 +85,11 @@ class DicomFile:
         self._syntax = str(meta.get("TransferSyntaxUID", ""))
         if self._syntax not in _DECODERS:
             known = re.fullmatch(r"[0-9.]{5,64}", self._syntax)
-            name = f"{pydicom.uid.UID(self._syntax).name} is not read" if known else "the file names none"
+            name = f"{pydicom.uid.UID(self._syntax).name} is not supported" if known else "the file names none"
             raise RefusedImageError(f"transfer syntax: {name}; {_CONVERT}")
         if str(meta.get("MediaStorageSOPClassUID", "")) == _WHOLE_SLIDE:
             raise RefusedImageError(
-                "not read: a whole-slide image: cut tiles from it, with OpenSlide for instance, and make the slide or "
+                "not read: a whole-slide image: cut it into tiles, for instance with OpenSlide, and make the slide or "
                 "patient the group"
             )
         file.seek(0)
@@ -98,7 +98,7 @@ class DicomFile:
         except MemoryError as error:
             raise RefusedImageError("cannot be decoded: a header larger than memory") from error
         if "Rows" not in self._header or "Columns" not in self._header:
-            raise RefusedImageError("not an image: a DICOM file without pixels, a report or plan for instance")
+            raise RefusedImageError("not an image: a DICOM file without pixels, such as a report or a plan")
         self.height, self.width = self._whole("Rows"), self._whole("Columns")
         self._bits, self._stored = self._whole("BitsAllocated"), self._whole("BitsStored")
         self._signed = self._whole("PixelRepresentation", 0) == 1
@@ -122,15 +122,15 @@ class DicomFile:
             shown = self._colours if re.fullmatch(r"[A-Z0-9_ ]{1,16}", self._colours) else "unknown"
             raise RefusedImageError(f"unknown colours: photometric interpretation {shown}; save it as RGB")
         if samples != (3 if self._colours in _COLOUR else 1):
-            raise RefusedImageError(f"unknown colours: {samples} samples in a pixel of {self._colours}; save it as RGB")
+            raise RefusedImageError(f"unknown colours: {samples} samples per pixel in {self._colours}; save it as RGB")
         if self._colours in _COLOUR and bits != 8:
-            raise RefusedImageError(f"{bits}-bit colour: DICOM colour is read with 8 bits alone; save it with 8 bits")
+            raise RefusedImageError(f"{bits}-bit colour: only 8-bit DICOM colour is supported; save it with 8 bits")
         if bits not in (8, 16) or not 1 <= stored <= bits or self._whole("HighBit", stored - 1) != stored - 1:
             raise RefusedImageError(
                 f"bits stored: {stored} of {bits}, expected up to 8 or 16 without a gap; save it with 16 bits"
             )
         if self._syntax == _JPEG_12 and stored > 8:
-            raise RefusedImageError(f"transfer syntax: JPEG of 12 bits is not read; {_CONVERT}")
+            raise RefusedImageError(f"transfer syntax: 12-bit JPEG is not supported; {_CONVERT}")
 
     @property
     def is_colour(self) -> bool:
@@ -146,7 +146,7 @@ class DicomFile:
         with contextlib.closing(arrays):  # it seeks in the file when it ends
             for number, values in zip(numbers, arrays, strict=True):
                 if values.shape[:2] != (self.height, self.width):
-                    raise RefusedImageError("cannot be decoded: the pixels are not as many as the header says")
+                    raise RefusedImageError("cannot be decoded: the number of pixels is not what the header says")
                 yield self._picture(values, number)
 
     def _picture(self, values: np.ndarray, number: int) -> Picture:
@@ -168,7 +168,9 @@ class DicomFile:
             slope = _number(modality.get("RescaleSlope"), 1.0) if modality is not None else 1.0
             intercept = _number(modality.get("RescaleIntercept"), 0.0) if modality is not None else 0.0
             if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0:
-                raise RefusedImageError(f"rescale: slope {slope:g} and intercept {intercept:g} are no transformation")
+                raise RefusedImageError(
+                    f"rescale: slope {slope:g} and intercept {intercept:g} are not a valid transformation"
+                )
             values = values.astype(np.float64) * slope + intercept
             ends = sorted((low * slope + intercept, high * slope + intercept))
             held = Intensity(*ends)
@@ -188,7 +190,7 @@ class DicomFile:
         if colours.dtype == np.uint8:
             return np.array(colours, dtype=np.uint8)
         if colours.max() < 4096:
-            raise RefusedImageError("palette: colours of 16 bits below 4096 only; save it as RGB")
+            raise RefusedImageError("palette: 16-bit colours that are all below 4096; save it as RGB")
         return ((colours.astype(np.int64) * 255 + 32_767) // 65_535).astype(np.uint8)
 
     def _stated(self, number: int, held: Intensity) -> Stated:
@@ -197,7 +199,7 @@ class DicomFile:
         if voi is None:
             return Stated(held, "bits", held)
         if voi.get("WindowCenter") is None:
-            return Stated(None, "a table of greys (VOI LUT) in place of a window", held)
+            return Stated(None, "a lookup table (VOI LUT) instead of a window", held)
         function = str(voi.get("VOILUTFunction") or "LINEAR").strip().upper()
         centre, width = _number(voi.get("WindowCenter"), math.nan), _number(voi.get("WindowWidth"), math.nan)
         exact = function == "LINEAR_EXACT"

@@ -21,7 +21,7 @@ def left_out(manifest: pd.DataFrame) -> dict[str, str]:
     for rows in equal_sets(manifest):
         several = sorted(set(rows["label"]))
         if len(several) > 1:
-            reason = f"equal pixels under the labels {', '.join(several)}"
+            reason = f"equal pixels with the labels {', '.join(several)}"
             reasons |= dict.fromkeys(rows["file"], reason)
             continue
         places = sorted((_FIRST.get(split, 3), file) for split, file in zip(rows["split"], rows["file"], strict=True))
@@ -32,9 +32,11 @@ def left_out(manifest: pd.DataFrame) -> dict[str, str]:
 
 def left_out_note(reasons: dict[str, str]) -> str:
     """A sentence for those who read the study, without names."""
-    several = sum("under the labels" in reason for reason in reasons.values())
-    told = [f"{_counted(len(reasons) - several)} left out whose equal is kept"] if len(reasons) > several else []
-    told += [f"{_counted(several)} left out whose equal has another label"] if several else []
+    several = sum("with the labels" in reason for reason in reasons.values())
+    told = (
+        [f"{_counted(len(reasons) - several)} left out because an equal one is kept"] if len(reasons) > several else []
+    )
+    told += [f"{_counted(several)} left out because an equal one has another label"] if several else []
     return f"{', '.join(told)}."
 
 
@@ -46,11 +48,11 @@ def kept_note(manifest: pd.DataFrame) -> str:
     told = []
     if across:
         told.append(
-            f"{_counted(sum(map(len, across)))} kept on purpose that have an equal in another split: "
-            "scores of validation and test are too good."
+            f"{_counted(sum(map(len, across)))} kept on purpose although an equal one is in another split: "
+            "validation and test scores are too good."
         )
     if labels:
-        told.append(f"{_counted(sum(map(len, labels)))} kept on purpose that have an equal with another label.")
+        told.append(f"{_counted(sum(map(len, labels)))} kept on purpose although an equal one has another label.")
     return " ".join(told)
 
 

@@ -13,10 +13,10 @@ from trainables.data.decode import IMAGE_SUFFIXES
 from trainables.data.listing import named, outside
 
 _SENTENCES = {
-    "absolute": "absolute paths, expected paths relative to the table, or --data-root DIR that contains them",
-    "outside": "files lie outside of the data root {root}, give --data-root DIR that contains them",
+    "absolute": "absolute paths, expected paths relative to the table, or a --data-root DIR that contains them",
+    "outside": "files lie outside the data root {root}; give a --data-root DIR that contains them",
     "missing": "of {rows} files are missing below {root}",
-    "unclear": "files may be several below {root}: write them with their suffix and in their case",
+    "unclear": "paths fit several files below {root}: write them with their suffix and in the right case",
     "twice": "files are listed more than once",
 }
 
@@ -59,7 +59,7 @@ def find_files(cells: Sequence[str], root: Path, data_root: Path | None, faults:
     if looked.told:
         first = next(iter(looked.told.items()))
         notes.append(
-            f"{len(looked.told)} files were found by another case or with a suffix that the table leaves out, "
+            f"{len(looked.told)} files were found with other capitals or with a suffix that the table leaves out, "
             f"for instance {first[0]!r} as {first[1]!r}."
         )
     return files

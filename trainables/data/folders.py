@@ -38,7 +38,7 @@ def list_folders(folder: Path, options: DatasetOptions) -> Listing:
     entries, strange = [], set()
     for path in images:
         if len(path.parts) <= len(layout):
-            refused.append((str(path), "outside of a class folder: its class is not known"))
+            refused.append((str(path), "outside the class folders: its class is unknown"))
             continue
         part = dict(zip(layout, path.parts, strict=False))
         split = split_of(part[SPLIT], said) if SPLIT in part else ""
@@ -49,11 +49,13 @@ def list_folders(folder: Path, options: DatasetOptions) -> Listing:
         )
     faults = Faults(subject)
     if strange:
-        faults.add(f"folders {named(sorted(strange))}, expected train, valid or test: say it with --split-words")
+        faults.add(
+            f"folders {named(sorted(strange))}, expected train, valid or test: say which is which with --split-words"
+        )
     level = layout.index(SPLIT) if SPLIT in layout else None
     held = {path.parts[level].casefold() for path in images if len(path.parts) > level} if level is not None else set()
     if unused := set(said) - held:
-        faults.add(f"--split-words names {named(sorted(unused))}, and no folder of splits is called so")
+        faults.add(f"--split-words names {named(sorted(unused))}, but no split folder has such a name")
     faults.raise_if_any("For example: --split-words train=learn,valid=tune,test=held_out")
     meaning = f"folder level {layout.index(GROUP) + 1}" if GROUP in layout else ""
     shown = [(printable(str(prefix / file)), why) for file, why in refused]
@@ -106,16 +108,16 @@ def _seen(subject: str, folder: Path, images: Sequence[PurePosixPath], options: 
     below = sorted({path.parts[level + 1] for path in images if len(path.parts) > level + 2})
     if layout == (SPLIT, CLASS) and len(below) > 1 and (len(names) == 1 or all(map(split_of, names))):
         raise InputError(
-            f"{subject}: in the folders of splits lie {named(names)}, which look like no classes, and below them "
+            f"{subject}: the split folders hold {named(names)}, which do not look like classes, and below them "
             f"{named(below)}",
-            f"Add --layout split/-/class where these are the classes, or --layout split/class if {named(names)} are.",
+            f"Add --layout split/-/class if these are the classes, or --layout split/class if {named(names)} are.",
         )
     if pair := looks_like_masks(names):
         raise InputError(
             f"{subject}: the folders {pair[0]!r} and {pair[1]!r} look like images and their masks, as in a "
             "segmentation data set, not like classes",
-            f"Give a table of images and labels (--data labels.csv); the folder {pair[0]!r} alone where class folders "
-            "lie in it; or add --layout class if these are the classes.",
+            f"Give a table of images and labels (--data labels.csv); give {pair[0]!r} alone, if class folders lie "
+            "in it; or add --layout class if these are the classes.",
         )
     return layout
 
@@ -137,17 +139,17 @@ def _without_images(
                 continue
             below = [(file, why) for file, why in (*refused, *other) if PurePosixPath(file).is_relative_to(folder)]
             if below and holds_copies(folder.name) and all(why.startswith("a small copy") for _, why in below):
-                told.append((str(folder), "no class: a folder of small copies"))
+                told.append((str(folder), "not a class: a folder of small copies"))
             elif below and all(is_document(file) for file, _ in below):
-                told.append((str(folder), f"no class: {len(below)} files and no image in this folder"))
+                told.append((str(folder), f"not a class: {len(below)} files and no image in this folder"))
             elif level == depth and folder.name in known:
                 told.append((str(folder), "no image in this folder" if below else "empty folder"))
             else:
                 what = "class folder" if level == depth else "folder"
                 faults.add(f"{what} {printable(str(folder))!r} {_what_it_holds(below)}")
     faults.raise_if_any(
-        "Repair or convert them, give a --data-root that contains what links lead to, or move a folder that is no "
-        "class elsewhere; then run the same command again."
+        "Repair or convert them, give a --data-root that contains the targets of links, or move folders that "
+        "are not classes elsewhere; then run the same command again."
     )
     return told
 

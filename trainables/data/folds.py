@@ -29,7 +29,7 @@ def with_test_fold(listing: Listing, options: DatasetOptions) -> Listing:
     if not folds:
         if options.test_fold is not None or options.fold_column is not None:
             raise InputError(
-                f"{listing.subject}: --test-fold and --fold-column are about folds, and no image is in one",
+                f"{listing.subject}: --test-fold or --fold-column was given, but no image is in a fold",
                 "Name the column of the folds (--fold-column NAME), or the level of folders: --layout fold/class",
             )
         return listing
@@ -37,7 +37,7 @@ def with_test_fold(listing: Listing, options: DatasetOptions) -> Listing:
     given = {entry.split for entry in listing.entries}
     held = "test" in given
     if asked is None and not held:
-        faults.add(f"of the folds {named(folds)} none is the test split, and it was not said that none is")
+        faults.add(f"none of the folds {named(folds)} was chosen as the test split")
     if asked not in (None, "none") and (held or asked not in folds):
         faults.add(
             f"--test-fold {asked}: "
@@ -50,7 +50,7 @@ def with_test_fold(listing: Listing, options: DatasetOptions) -> Listing:
     if loose:
         faults.add(f"{counted(loose, 'image')} in no fold and not in the test split")
     faults.raise_if_any(
-        f"Add --test-fold {folds[-1]} (tested once, at the end) or --test-fold none (nothing is left to test on), "
+        f"Add --test-fold {folds[-1]} (tested once, at the end) or --test-fold none (there is no test split), "
         "and give every other image a fold."
     )
     return replace(listing, entries=entries)

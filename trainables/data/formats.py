@@ -31,7 +31,7 @@ _DOCUMENTS = (
 
 _ARRAYS = (".npy", ".npz")
 _HOLDERS = (
-    (" ".join(_ARRAYS), "a NumPy array: give it by itself, --data FILE, or save each image as PNG"),
+    (" ".join(_ARRAYS), "a NumPy array: give it alone, --data FILE, or save each image as PNG"),
     (".h5 .hdf5 .mat .pkl .pt .zarr .tfrecord", "an array: save each image as PNG"),
 )
 _UNPACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -47,7 +47,7 @@ def is_left_behind(name: str) -> bool:
 def unread_holder(name: str) -> str:
     """The same for files that may hold many images: arrays and archives."""
     if name.casefold().endswith((*_UNPACKED, *_OTHER_ARCHIVES)):
-        return "not read: an archive within the data: unpack it there, or give it by itself"
+        return "not read: an archive within the data: unpack it there, or give it alone"
     return said_of(name, _HOLDERS)
 
 

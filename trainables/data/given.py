@@ -14,7 +14,7 @@ from trainables.data.partition import SPLITS, counted
 if TYPE_CHECKING:
     import pandas as pd
 
-ANEW = "or let them be made anew: --split-column none (of a table) or --layout -/class (of folders)."
+ANEW = "or have the splits made anew: --split-column none (for a table) or --layout -/class (for folders)."
 NEEDED = SPLITS[:2]
 """Splits that a given partition has; without test nothing is left to evaluate on."""
 
@@ -41,14 +41,14 @@ def without_valid(entries: Sequence[Entry], asked: bool, faults: Faults) -> list
     if given == {"train", "test"} and not any(entry.fold for entry in entries):
         if asked:
             return [replace(entry, split="" if entry.split == "train" else entry.split) for entry in entries]
-        faults.add("of a given partition only train and test found, no valid, by which a search selects")
+        faults.add("the given splits are train and test only, without valid, by which a search selects")
         faults.advise(
-            "Add --valid-from-train, which draws valid from train by groups and leaves test as it is; name the images "
-            f"of valid; {ANEW}"
+            "Add --valid-from-train, which draws valid from train by groups and leaves test as it is; name the "
+            f"validation images; {ANEW}"
         )
     elif asked:
         actual = f"only {' and '.join(sorted(given))}" if given else "no splits"
-        faults.add(f"--valid-from-train: expected a given partition of train and test alone, found {actual}")
+        faults.add(f"--valid-from-train: expected given splits of train and test only, found {actual}")
         faults.advise("Leave --valid-from-train out.")
     return list(entries)
 

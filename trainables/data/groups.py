@@ -85,8 +85,8 @@ def _magnifications(entries: Sequence[Entry]) -> list[Doubt]:
     if not are_magnifications(groups):
         return []
     text = (
-        f"Warning: the {len(groups)} groups are magnifications by their names{{}}, not patients or slides: images of "
-        "one patient may lie in training and test. Give a pattern that reads the patient: --group-by REGEX"
+        f"Warning: the {len(groups)} groups have names of magnifications{{}}, not of patients or slides: images of "
+        "one patient may lie in both training and test. Give a pattern that reads the patient: --group-by REGEX"
     )
     return [(text.replace("{}", f" ({named(groups)})"), text.replace("{}", ""))]
 
@@ -97,7 +97,7 @@ def _alone(entries: Sequence[Entry], group_by: str) -> list[Doubt]:
         return []
     text = (
         f"Warning: --group-by {shlex.quote(group_by)} makes each of the {len(entries)} images a group of its own. "
-        "Where several are of one patient or slide, they may lie in training and test; where none are: --group-by none"
+        "If several are of one patient or slide, they may lie in both training and test; if none are: --group-by none"
     )
     return [(text, text)]
 
@@ -109,7 +109,7 @@ def _in_class_folders(entries: Sequence[Entry]) -> list[Doubt]:
         return []
     text = (
         f"Warning: {number} of {len(entries)} images lie directly in the folder of their class, which --group-by "
-        "parent takes as their group. If they are of patients whose folders lie there too, move them into these."
+        "parent takes as their group. If they are of patients whose folders lie there too, move them into those."
     )
     return [(text, text)]
 
@@ -124,8 +124,9 @@ def _divided_column(listing: Listing, entries: Sequence[Entry]) -> list[Doubt]:
         several = sum(len(groups) > 1 for groups in inside.values())
         if several:
             text = (
-                f"Warning: groups read by --group-by divide {several} of {len(inside)} values of column {name!r}, "
-                f"whose images may lie in training and test. To keep each: --group-column {shlex.quote(name)}"
+                f"Warning: groups read by --group-by divide {several} of the {len(inside)} values of column {name!r}, "
+                f"whose images may lie in both training and test. To keep each together: --group-column "
+                f"{shlex.quote(name)}"
             )
             return [(text, text)]
     return []
@@ -148,7 +149,7 @@ def _joined(entries: Sequence[Entry], notes: list[str]) -> list[Entry]:
     alike = spellings(names, group_key)
     if alike:
         notes.append(
-            f"Groups joined from several spellings ({len(alike)}), each called as most of its images are: "
+            f"Groups joined from several spellings ({len(alike)}), each under the name that most of its images have: "
             f"{shown(alike)}."
         )
     return [replace(entry, group=name) for entry, name in zip(entries, joined(names, alike), strict=True)]
@@ -170,12 +171,12 @@ def _by_pattern(listing: Listing, text: str) -> list[Entry]:
         pattern = re.compile(text)
     except re.error as error:
         raise InputError(
-            f"--group-by {text!r}: expected parent, none or a regular expression, which this is not: {error}",
+            f"--group-by {text!r}: expected parent, none or a regular expression, found an invalid one: {error}",
             f"For example: --group-by '{_SUGGESTIONS[0]}'",
         ) from error
     if not pattern.groups:
         raise InputError(
-            f"--group-by {text!r}: the pattern has no parentheses around what the group is",
+            f"--group-by {text!r}: the pattern has no parentheses around the part that names the group",
             f"For example: --group-by '{_SUGGESTIONS[0]}'",
         )
     unmatched = [entry.file for entry in listing.entries if pattern_group(pattern, entry.file) is None]
@@ -202,7 +203,7 @@ def _refuse_class_folders(listing: Listing, entries: Sequence[Entry]) -> None:
         )
     if len(groups) == 1:
         raise InputError(
-            f"{listing.subject}: --group-by parent gives one single group ({named(sorted(groups))})",
+            f"{listing.subject}: --group-by parent gives a single group ({named(sorted(groups))})",
             _choices(listing),
         )
 
@@ -215,7 +216,7 @@ def _name_faults(entries: Sequence[Entry]) -> list[str]:
     missing = [entry for entry in entries if entry.group and is_missing(entry.group)]
     if missing:
         faults.append(
-            f"{len(missing)} images have no group but a word for a missing one "
+            f"{len(missing)} images have a word for a missing value as their group "
             f"({missing_words(entry.group for entry in missing)}): {named([entry.file for entry in missing])}"
         )
     return faults
@@ -238,7 +239,7 @@ def _not_said(listing: Listing) -> InputError:
     lines = "\n".join(f"  {files[place]:<{width}}  →  {read[place] or 'no match'}" for place in places)
     number = len({group for group in read if group})
     return InputError(
-        f"{listing.subject}: it was not said what a group is (the patient or slide that images share; it is never "
+        f"{listing.subject}: no groups given (the patients or slides that images come from, which are never "
         f"divided between training and test). Three of the {len(files)} files, and the groups that\n"
         f"--group-by {rule} would read ({number} groups in all):\n{lines}",
         _choices(listing, above),
@@ -271,5 +272,5 @@ def _choices(listing: Listing, above: Level | None = None) -> str:
         lines.insert(0 if suggested is None else 1, f"  --group-by parent   the file's folder ({parents} groups)")
     if listing.columns:
         lines.append(f"  --group-column NAME   one of {', '.join(listing.columns)}")
-    lines.append(f"  --group-by none   every image by itself; “{INDEPENDENT}” is stamped on every output")
+    lines.append(f"  --group-by none   every image is a group of its own; “{INDEPENDENT}” is stamped on every output")
     return "\n".join(["Add one of these to the command:", *lines])

@@ -32,8 +32,8 @@ def range_of(samples: Mapping[str, Samples], faults: Faults) -> tuple[Intensity,
         second, _ = _range_held(others, faults)
         if not faults.found and second != intensity:
             faults.add(
-                f"range unclear: {_images(len(dicom))} of DICOM state {intensity}, {_images(len(others))} "
-                f"({named(sorted(others))}) hold {second}; say the range of all, for instance --intensity {intensity}"
+                f"range unclear: {_images(len(dicom))} of DICOM state {intensity}, but {_images(len(others))} "
+                f"({named(sorted(others))}) hold {second}; give one range for all, for instance --intensity {intensity}"
             )
     return intensity, origin
 
@@ -42,15 +42,15 @@ def _stated(dicom: Mapping[str, Stated], held: Samples, faults: Faults) -> tuple
     """The window of DICOM files, else what their bits hold; faults where they state different ones, or none."""
     common = Counter(stated.range or stated.example for stated in dicom.values())
     intensity = common.most_common(1)[0][0]
-    say = f"say the range of all, for instance --intensity {intensity}"
+    say = f"give one range for all, for instance --intensity {intensity}"
     for by in sorted({stated.by for stated in dicom.values() if stated.range is None}):
         files = sorted(file for file, stated in dicom.items() if stated.by == by and stated.range is None)
-        faults.add(f"range unclear: {_images(len(files))} ({named(files)}) state {by}, which is no range; {say}")
+        faults.add(f"range unclear: {_images(len(files))} ({named(files)}) state {by}, which is not a range; {say}")
     states = {by: [one.range for one in dicom.values() if one.by == by and one.range] for by in ("window", "bits")}
     if len({*states["window"], *states["bits"]}) > 1:
-        told = _told("windows", states["window"]) + _told("no window, and bits stored that hold", states["bits"])
-        faults.add(f"range unclear: {_images(len(dicom))} of DICOM state different ones: {'; '.join(told)}; {say}")
-    by_bits = f"what the bits stored in the files hold ({held.span})"
+        told = _told("windows", states["window"]) + _told("no window, but stored bits for", states["bits"])
+        faults.add(f"range unclear: {_images(len(dicom))} of DICOM state different ranges: {'; '.join(told)}; {say}")
+    by_bits = f"what the bits stored in the files can hold ({held.span})"
     return intensity, "the window that the files state" if states["window"] else by_bits
 
 
@@ -76,27 +76,28 @@ def _range_held(samples: Mapping[str, Samples], faults: Faults) -> tuple[Intensi
         example = Intensity(min(0, math.floor(low)), max(1, math.ceil(high)))
         faults.add(
             f"range unknown: {_images(len(endless))} ({named(endless)}) hold floating point, signed or 32-bit samples, "
-            f"{span}, and nothing says which are black and white; say it, for instance --intensity {example}"
+            f"{span}, and nothing says which value is black and which is white; give the range, for instance "
+            f"--intensity {example}"
         )
         return example, ""
     declared = Counter(one.declared for one in samples.values() if one.declared is not None)
     white = max(declared) if declared else 2 ** next(bits for bits in DEPTHS if high < 2**bits) - 1
     if len(declared) > 1:
         told = ", ".join(f"{count} × 0:{end}" for end, count in sorted(declared.items()))
-        faults.add(f"range unclear: the files say that they have different ones, {told}; save all with one range")
+        faults.add(f"range unclear: the files declare different ranges, {told}; save all with one range")
     beyond = sorted(file for file, one in samples.items() if one.high > white)
     if beyond:
         faults.add(
-            f"range unclear: {_images(declared[white])} say that values end at {white}, {_images(len(beyond))} exceed "
-            f"it ({named(beyond)}), {span}; say the range of all, for instance --intensity 0:{white}"
+            f"range unclear: {_images(declared[white])} declare {white} as the largest value, {_images(len(beyond))} "
+            f"exceed it ({named(beyond)}), {span}; give one range for all, for instance --intensity 0:{white}"
         )
     silent = {file: one for file, one in samples.items() if one.declared is None and one.high > 0}
     dim = sorted(file for file, one in silent.items() if one.high <= _TWELVE)
     if white > _TWELVE and dim:
         faults.add(
             f"range unclear: {_images(len(dim))} of {len(samples)} with 16 bits have no value above {_TWELVE} "
-            f"({named(dim)}), others reach {number_text(high)}: if all are of one camera, these are dim, and its range "
-            f"is to be said, --intensity 0:{white}; if not, save those of one camera with 8 bits"
+            f"({named(dim)}), others reach {number_text(high)}: if one camera took all, these are dim: give its "
+            f"range, --intensity 0:{white}; if not, save the images of each camera with 8 bits"
         )
     bits = int(white).bit_length()
     return Intensity(0, white), "as the files say" if declared else f"the fewest bits that hold all values ({bits})"
@@ -133,7 +134,7 @@ def notes(read: Mapping[str, tuple[Reading, tuple[str, ...]]], origin: str) -> t
     for remark in dict.fromkeys(remark for _, remarks in read.values() for remark in remarks):
         files = [file for file, (_, remarks) in read.items() if remark in remarks]
         by_range = remark in (NEARLY_BLACK, NEARLY_WHITE) and any(read[file][0].intensity is not None for file in files)
-        advice = f"If they should not be, say the range of values: {OPTION}" if origin and by_range else ""
+        advice = f"If they should not be, give the range of values: {OPTION}" if origin and by_range else ""
         noted.append(Note(f"{_images(len(files))} of {len(read)}: {remark}", files, advice))
     return tuple(noted)
 

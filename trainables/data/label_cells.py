@@ -31,8 +31,8 @@ def read_labels(
     if missing:
         faults.add(
             f"column {name!r}: {len(missing)} rows without a label (data rows {named([str(n + 1) for n in missing])}; "
-            f"{missing_words(cells[n] for n in missing)}). Leave these rows out; a class that is called so "
-            "needs another name"
+            f"{missing_words(cells[n] for n in missing)}). Leave these rows out; a class of that name "
+            "needs another"
         )
     there = [cell for number, cell in enumerate(cells) if number not in set(missing)]
     several = _several(there, frozenset(classes or ()))
@@ -44,7 +44,7 @@ def read_labels(
     keys = set(column_keys(there).values())
     if keys & {"true", "false"} and any(map(is_number, keys)):
         faults.add(
-            f"column {name!r}: True or False stand beside numbers ({named(sorted(set(there)))}), expected one or the "
+            f"column {name!r}: True or False are mixed with numbers ({named(sorted(set(there)))}), expected one or the "
             "other. Write each class in one way"
         )
     called = _one_name(there, name, classes or (), notes)
@@ -69,7 +69,7 @@ def _from_columns(rows: Sequence[Row], names: Sequence[str], faults: Faults, not
     )
     if any(told.values()):
         return [""] * len(rows)
-    notes.append(f"Labels are read from {len(names)} columns of 0 and 1, a class each: {', '.join(names)}.")
+    notes.append(f"Labels are read from {len(names)} columns of 0 and 1, one class each: {', '.join(names)}.")
     return [next(name for name in names if one_hot([row], [name]) == [1]) for row in rows]
 
 
@@ -104,5 +104,7 @@ def _one_name(cells: Sequence[str], column: str, classes: Sequence[str], notes: 
     if changed:
         sets = [tuple(cell for cell in written if called[cell] == name) for name in sorted(set(called.values()))]
         into = ", ".join(sorted(set(called.values())))
-        notes.append(f"Column {column!r}: values written in several ways are one class each ({shown(sets)}): {into}.")
+        notes.append(
+            f"Column {column!r}: values written in several ways are read as one class each ({shown(sets)}): {into}."
+        )
     return {cell: called.get(cell, cell) for cell in cells}

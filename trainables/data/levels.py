@@ -19,7 +19,7 @@ _PATIENTS = re.compile(
     rf"(?:{PERSONS}|slide|specimen|family|rat|participant|volunteer)s?[ _-]*(?:id|no|nr)?[ _-]*\d|p[ _-]?\d\d|tcga-",
     re.IGNORECASE,
 )
-_CLASSES = "--layout class where they are the classes"
+_CLASSES = "--layout class if they are the classes"
 
 
 def layout_of(text: str) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def layout_of(text: str) -> tuple[str, ...]:
     unknown = [level for level in levels if level not in MEANINGS]
     twice = sorted({level for level in levels if level != NOTHING and levels.count(level) > 1})
     if unknown or twice or CLASS not in levels:
-        fault = f"found {named(unknown)}" if unknown else f"{twice[0]} stands twice" if twice else "class is missing"
+        fault = f"found {named(unknown)}" if unknown else f"{twice[0]} occurs twice" if twice else "class is missing"
         raise InputError(
             f"--layout {text}: expected {', '.join(MEANINGS)} for each level of folders, class among them; {fault}",
             "For example: --layout group/class for patient7/tumour/1.png",
@@ -60,7 +60,7 @@ def seen_layout(
         )
     if len(tops) > 1 and all(_split_within(name) for name in tops) and len({_split_within(n) for n in tops}) > 1:
         raise InputError(
-            f"{seen}, which name splits and something else",
+            f"{seen}, names that combine a split with something else",
             f"Sort them as train/CLASS, valid/CLASS and test/CLASS, or add {_CLASSES}.",
         )
     if len(inner) > 1 and (shared := _shared(tops, second, inner)):
@@ -74,7 +74,7 @@ def seen_layout(
         inside = f" (below them: {named(inner)})" if inner else ""
         raise InputError(
             f"{seen}, which look like patients or slides, not classes{inside}",
-            "Give a table of files, labels and groups (--data labels.csv), add --layout group/class where classes are "
+            "Give a table of files, labels and groups (--data labels.csv), add --layout group/class if classes are "
             f"folders below them, or {_CLASSES}.",
         )
     return (CLASS,)
@@ -92,14 +92,14 @@ def _are_splits(
     if others:
         words = suggested_words(others, meanings)
         raise InputError(
-            f"{subject}: {named(splits)} read as a given partition, but {named(others)} lie beside them",
-            f"Say what they are, as in --split-words {words}; move them elsewhere; or add --layout class if all of the "
-            "folders are classes.",
+            f"{subject}: {named(splits)} are read as the given splits, but {named(others)} lie beside them",
+            f"Say which splits they are, as in --split-words {words}; move them elsewhere; or add --layout class if "
+            "all of the folders are classes.",
         )
     if len(meanings) < 2 or "train" not in meanings:
         raise InputError(
-            f"{subject}: of a given partition only {named(splits)} found, expected train, valid and test",
-            f"Add the missing folders, let the partition be made (--data {folder / splits[0]}), or add --layout class "
+            f"{subject}: of the given splits only {named(splits)} found, expected train, valid and test",
+            f"Add the missing folders, have the partition made (--data {folder / splits[0]}), or add --layout class "
             "if the folders are classes.",
         )
     return True
@@ -127,20 +127,20 @@ def _swapped(
 ) -> InputError:
     some = named(inner[:2])
     if {"train"} < {split_of(name, said) for name in inner} <= set(SPLITS):
-        order = "--layout class/split where they are classes"
+        order = "--layout class/split if they are classes"
     elif are_magnifications(tops):
-        order = f"--layout -/class where these are magnifications and {some} classes, {_CLASSES}"
+        order = f"--layout -/class if these are magnifications and {some} classes, {_CLASSES}"
     elif _numbered(tops):
-        order = f"--layout group/class where these are patients and {some} classes, {_CLASSES}"
+        order = f"--layout group/class if these are patients and {some} classes, {_CLASSES}"
     else:
         order = (
-            f"--layout class/group where they are classes and {some} patients, --layout group/class where it is the "
+            f"--layout class/group if they are classes and {some} patients, --layout group/class if it is the "
             f"other way round, {_CLASSES}, --data {folder / tops[0]} to take one of them"
         )
     which = "the same folders lie" if shared == len(inner) else f"{shared} of {len(inner)} folders lie"
     return InputError(
         f"{seen}, and {which} below several of them: {named(inner)}. Which of the two are the classes?",
-        f"Add {order}{'' if '-/class' in order else ', or --layout -/class where the first level says nothing'}.",
+        f"Add {order}{'' if '-/class' in order else ', or --layout -/class if the first level means nothing'}.",
     )
 
 

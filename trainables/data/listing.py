@@ -11,7 +11,7 @@ from trainables.data.formats import is_left_behind
 
 SHOWN = 5
 """How many of many faults of one kind are named."""
-OUT_OF_ROOT = "outside of the data root: the link leads out of it"
+OUT_OF_ROOT = "outside the data root: the link leads out of it"
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def read_all(
         raise InputError(
             f"{listing.subject}: --intensity {options.percentiles}: expected a range, LOW:HIGH, where images are not "
             "divided into splits",
-            "Percentiles are those of training images: orch search and orch data check take them.",
+            "Percentiles are taken from training images: orch search and orch data check accept them.",
         )
     else:
         whole = joined(samples.values())
@@ -78,7 +78,7 @@ def read_all(
         intensity, origin = options.percentiles.range(samples, training(every), faults), options.percentiles.origin
     if faults.found and len(refused) > options.max_refused_share * (len(entries) + len(listing.refused)):
         faults.add(f"{len(refused)} images were refused: {kinds_of(refused)}")
-    faults.raise_if_any(f"Leave these files out, or say the range of all of them: {OPTION}")
+    faults.raise_if_any(f"Leave these files out, or give one range for all of them: {OPTION}")
     reading = replace(reading, intensity=intensity)
     more, lost, _ = _pass(deep, reading, read, progress)
     return AllRead({**kept, **more}, [*refused, *lost], origin, reading)

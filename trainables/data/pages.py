@@ -55,7 +55,8 @@ def layout_of(description: str, pages: int, samples: int, as_channels: bool) -> 
         }
         if said.get("images", pages) > pages:
             raise RefusedImageError(
-                f"several pages: ImageJ says {said['images']}, and lists {pages}; save it as OME-TIFF, or each alone"
+                f"several pages: ImageJ declares {said['images']}, but the file has {pages}; save it as OME-TIFF, or "
+                "each page alone"
             )
         channels, planes, times = (said.get(key, 1) for key in ("channels", "slices", "frames"))
         if channels * planes * times == pages and pages > 1:
@@ -76,8 +77,8 @@ def chosen(layout: Layout, reading: Reading) -> list[tuple[str, Sequence[int]]]:
                 f"{name}={target}" for name, target in zip(names, ("blue", "green", "red"), strict=False)
             )
             raise RefusedImageError(
-                f"several channels: {layout.channels}; a search gives them to red, green and blue by "
-                f"--channels '{example}', or takes one by --channels '{names[0]}'"
+                f"several channels: {layout.channels}; a search assigns them to red, green and blue with "
+                f"--channels '{example}', or takes one with --channels '{names[0]}'"
             )
         return [("", _planes(layout.pages[0], layout.noun, reading.page))]
     places = [_place(layout, name) for name, _ in reading.channels]
@@ -105,8 +106,8 @@ def _planes(pages: Sequence[int], noun: str, page: str) -> Sequence[int]:
         return pages
     if not page:
         raise RefusedImageError(
-            f"several pages: {count} {noun}s, expected one image; a search takes one of them by --page 1 to "
-            f"--page {count}, or all by --page max, mean or min"
+            f"several pages: {count} {noun}s, expected one image; a search takes one of them with --page 1 to "
+            f"--page {count}, or combines all with --page max, mean or min"
         )
     if int(page) > count:
         raise RefusedImageError(f"page: expected {noun} {page}, found {count} {noun}{'s' if count > 1 else ''}")
@@ -121,7 +122,7 @@ def _place(layout: Layout, name: str) -> int:
             return places[0]
         if places:
             raise RefusedImageError(
-                f"channels: {len(places)} are called {name!r}, {layout.channels}; give their numbers"
+                f"channels: {len(places)} are named {name!r}, {layout.channels}; give their numbers"
             )
     if name.isdecimal() and 1 <= int(name) <= len(layout.names):
         return int(name) - 1
@@ -137,8 +138,8 @@ def _of_ome(description: str, pages: int, samples: int) -> Layout:
     _check_times(t)
     if c * z != pages:
         raise RefusedImageError(
-            f"OME-XML: {c} channels x {z} planes, and {pages} pages in the file: they lie in several files, or are not "
-            "whole; save each image as one file"
+            f"OME-XML: {c} channels x {z} planes, and {pages} pages in the file: pages are missing or lie in "
+            "other files; save each image as one file"
         )
     order = element.get("DimensionOrder", "XYCZT")
     if not re.fullmatch("XY[CZT]{3}", order) or len(set(order)) != 5:
@@ -156,11 +157,11 @@ def _of_ome(description: str, pages: int, samples: int) -> Layout:
             key = (place % c, place // c) if fastest == "C" else (place // z, place % z)
             if place >= pages or page >= pages or key in table:
                 raise RefusedImageError(
-                    "OME-XML: it lists pages twice or that are not there; save it again as OME-TIFF"
+                    "OME-XML: it lists pages twice, or pages that do not exist; save it again as OME-TIFF"
                 )
             table[key] = page
     if len(table) != pages:
-        raise RefusedImageError("OME-XML: it does not say what every page is; save it again as OME-TIFF")
+        raise RefusedImageError("OME-XML: it does not say what each page is; save it again as OME-TIFF")
     names = [str(one.get("Name", "")).strip() for one in channels][:c]
     return Layout(
         tuple(tuple(table[channel, plane] for plane in range(z)) for channel in range(c)),
@@ -179,27 +180,27 @@ def _pixels(description: str) -> ElementTree.Element:
     try:
         root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError) as error:
-        raise RefusedImageError("OME-XML: the description is no whole XML; save it again as OME-TIFF") from error
+        raise RefusedImageError("OME-XML: the description is not complete XML; save it again as OME-TIFF") from error
     images = list(islice((one for one in root if _tag(one) == "Image"), 2))
     if len(images) > 1:
         raise RefusedImageError("OME-XML: several images (series) in one file; save each as a file of its own")
     pixels = [one for image in images for one in image if _tag(one) == "Pixels"]
     if len(pixels) != 1:
         raise RefusedImageError(
-            "OME-XML: it says nothing of the pixels, which lie in several files; save it as one file"
+            "OME-XML: it says nothing about the pixels, which lie in several files; save it as one file"
         )
     return pixels[0]
 
 
 def _check_times(times: int) -> None:
     if times > 1:
-        raise RefusedImageError(f"time points: {times} of them, expected 1; save the one that is meant")
+        raise RefusedImageError(f"time points: {times} of them, expected 1; save the one you want")
 
 
 def _whole_number(element: ElementTree.Element, key: str, default: int | None = None, most: int = 10**6) -> int:
     text = element.get(key, "" if default is None else str(default))
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) > most or (default is None and int(text) == 0):
-        raise RefusedImageError(f"OME-XML: {key} is no number that is possible; save it again as OME-TIFF")
+        raise RefusedImageError(f"OME-XML: {key} is not a possible number; save it again as OME-TIFF")
     return int(text)
 
 

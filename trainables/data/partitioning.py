@@ -59,7 +59,7 @@ def make_partition(
     if policy not in get_args(Policy):
         raise InputError(f"partition policy {policy!r}: expected one of {', '.join(get_args(Policy))}")
     if fixed_test is not None and policy != "stratified":
-        raise InputError(f"policy {policy}: a fixed test split goes with the policy stratified only")
+        raise InputError(f"policy {policy}: a fixed test split needs the policy stratified")
     if not len(manifest):
         raise InputError("the manifest has no images: nothing can be divided", "Check --data.")
     _check_shares(targets, "targets")
@@ -180,7 +180,7 @@ def _check_groups(table: GroupTable, least: int, why: str) -> None:
             has = counted(members, "group") if members else "no group"
             faults.add(f"class {label!r} has {has}, expected at least {least}: {why}")
     faults.raise_if_any(
-        "Merge such a class with another or leave it out, add images of further groups, give a split column, "
+        "Merge such a class with another or leave it out, add images of more groups, give a split column, "
         "or, if the groups are wrong, say what a group is with --group-by parent|REGEX|none."
     )
 

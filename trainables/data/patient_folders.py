@@ -45,7 +45,7 @@ class Level:
         which = f" such as {self.example!r}{self._below()}" if names else ""
         return (
             f"Warning: the {groups} groups divide {self.torn} of {len(self.folders)} folders{which}. If each of these "
-            "folders is a patient or slide, its images lie in training and test. To "
+            "folders is a patient or slide, its images may lie in both training and test. To "
             f"keep each together: --group-by '{self.pattern}'"
         )
 

@@ -55,7 +55,7 @@ class Percentiles:
         low, high = (float(f"{value:.6g}") for value in quantiles)
         if not low < high:
             faults.add(
-                f"--intensity {self}: both percentiles of the training images are {number_text(low)}; widen them"
+                f"--intensity {self}: both percentiles of the training images are {number_text(low)}; choose wider ones"
             )
             return Intensity(low, low + 1)
         return Intensity(low, high)

@@ -81,8 +81,8 @@ class PillowFile:
         if not isinstance(self._image, TiffImageFile) or 0 not in self._image.tag_v2.get(_TAG_EXTRA, ()):
             return ()
         samples = int(self._image.tag_v2.get(_TAG_SAMPLES, 1))
-        read = "colour alone is read" if self.is_colour else "the first alone is read, as grey"
-        return (f"{samples} samples in a pixel, and the file does not say what each is: {read}",)
+        read = "only colour is read" if self.is_colour else "only the first is read, as grey"
+        return (f"{samples} samples per pixel, and the file does not say what each one is: {read}",)
 
     @property
     def is_colour(self) -> bool:
@@ -98,7 +98,7 @@ class PillowFile:
             return layout_of(said if isinstance(said, str) else "", pages, samples, bool(self._reading.channels))
         if pages > 1 and isinstance(image, GifImageFile | WebPImageFile | PngImageFile):
             raise RefusedImageError(
-                f"animated {image.format}: {pages} frames, expected one picture; save the one that is meant as PNG"
+                f"animated {image.format}: {pages} frames, expected one picture; save the one you want as PNG"
             )
         return Layout((range(1),), ("",))
 
@@ -113,7 +113,7 @@ class PillowFile:
             size = image.size
             check_size(*size, self._max_pixels)
             if image.mode == "L" and isinstance(image, TiffImageFile) and _SIGNED in image.tag_v2.get(_TAG_FORMAT, ()):
-                raise RefusedImageError("signed samples: of 8 bits, which are not read; save it with 16 bits")
+                raise RefusedImageError("signed samples: 8-bit ones are not supported; save it with 16 bits")
             if image.mode not in _CONVERTED and not image.mode.startswith(_DEEP):
                 raise RefusedImageError(f"unknown colours: mode {image.mode}; save it as RGB")
             if image.mode.startswith(_DEEP):
@@ -134,7 +134,7 @@ def _colours(image: ImageFile.ImageFile, file: IO[bytes], intensity: Intensity |
     pixels = np.array(upright.convert("RGB"), dtype=np.uint8)
     if sixteen_bit and intensity not in (None, Intensity(0, 65535)):
         raise RefusedImageError(
-            f"16-bit colour: it can be read by 0:65535 alone, not by {intensity}; save it with 8 bits"
+            f"16-bit colour: it can only be read with 0:65535, not with {intensity}; save it with 8 bits"
         )
     if sixteen_bit and pixels.max() < 16:
         raise RefusedImageError("12-bit colour: 16-bit colour with values below 4096 only; save it with 8 bits")
@@ -152,7 +152,7 @@ def _shades(image: ImageFile.ImageFile) -> Shades:
         values = values.astype(np.int32).view(np.uint32)  # Pillow has no unsigned mode
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
-        raise RefusedImageError("no numbers: some values are not finite; replace them by numbers")
+        raise RefusedImageError("not numbers: some values are NaN or infinite; replace them by numbers")
     hidden = None if key is None else values == key
     return Shades(values, image.mode.startswith("I;"), declared, tags.get(_TAG_PHOTOMETRIC) == 0, hidden)
 

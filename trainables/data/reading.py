@@ -102,7 +102,7 @@ def parsed_page(text: str) -> str:
     if text in PROJECTIONS:
         return text
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
-        raise ValueError(f"expected a number from 1, or max, mean or min, found {text!r}")
+        raise ValueError(f"expected the number of a page, from 1, or max, mean or min, found {text!r}")
     return str(int(text))
 
 

@@ -58,7 +58,7 @@ def rotate(manifest: pd.DataFrame, known: Sequence[Partition], count: int, seed:
             raise InputError(
                 f"--partitions {count}: only {len(partitions)} different partitions leave the test split as it is and "
                 "have every class in train and valid",
-                f"Ask for --partitions {len(partitions)}, or add images of further groups.",
+                f"Ask for --partitions {len(partitions)}, or add images of more groups.",
             )
     return partitions
 

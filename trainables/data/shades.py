@@ -51,7 +51,8 @@ class NoRangeError(RefusedImageError):
     def __init__(self, samples: Samples) -> None:
         what = "more than 8 bits" if samples.stated is None else "grey DICOM"
         super().__init__(
-            f"range unknown: {what}, {samples.span}, and nothing says which are black and white; save it with 8 bits"
+            f"range unknown: {what}, {samples.span}, and nothing says which value is black and which is white; save "
+            "it with 8 bits"
         )
         self.samples = samples
 
@@ -80,8 +81,8 @@ class Shades:
         low, high = intensity.low, intensity.high
         if self.declared is not None and self.declared < high:
             raise RefusedImageError(
-                f"another range: the file says that its values end at {self.declared}, it would be read by "
-                f"{intensity}; save it with values of that range"
+                f"another range: the file declares {self.declared} as its largest value, but would be "
+                f"read with {intensity}; save it with values in that range"
             )
         clipped = float(np.count_nonzero((self.values < low) | (self.values > high)) / self.values.size)
         if self.stated is not None and self.stated.by == "window" and self.stated.range == intensity:
@@ -103,7 +104,7 @@ class Shades:
         if self.stated.by == "window":
             return (f"the file states another window than {intensity}",)
         within = self.stated.range.high < intensity.high or self.stated.range.low > intensity.low
-        return (f"the bits stored do not hold all of {intensity}",) if within else ()
+        return (f"the stored bits cannot hold all of {intensity}",) if within else ()
 
 
 Picture = Pixels | Shades

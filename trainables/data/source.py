@@ -63,5 +63,5 @@ def _with_unnamed(listing: Listing, folder: Path) -> Listing:
             continue
         file = (place / path).relative_to(listing.root).as_posix() if place.is_relative_to(listing.root) else str(path)
         if file not in named:
-            other.append((printable(file), "not named in the table: not used"))
+            other.append((printable(file), "not listed in the table: not used"))
     return replace(listing, other=other)

@@ -37,7 +37,7 @@ def read_splits(
         column = _only_split(header, values, columns, said, faults)
     if column is None:
         if said and "split" not in columns.unclear and len(faults.found) == before:
-            faults.add("--split-words was given, and no column is read as splits: add --split-column NAME")
+            faults.add("--split-words was given, but no column is read as splits: add --split-column NAME")
         return None, [""] * len(rows)
     held = values[column]
     unknown = sorted(value for value in held if value and split_of(value, said) is None)
@@ -121,9 +121,9 @@ def _unknown_words(name: str, held: Counter[str], unknown: Sequence[str], said: 
     else:
         text += f" (in all: {_counted(held)}):"
     if _are_folds(held):
-        text += f" give --fold-column {_quoted(name)} --test-fold {_quoted(max(held))} where these are folds,"
+        text += f" give --fold-column {_quoted(name)} --test-fold {_quoted(max(held))} if these are folds,"
     words = suggested_words(unknown, {split_of(value, said) for value in held})
-    return f"{text} say the words, as in {option}--split-words {words}, or give {_NONE}"
+    return f"{text} say what the words mean, as in {option}--split-words {words}, or give {_NONE}"
 
 
 def _is_division(name: str) -> bool:

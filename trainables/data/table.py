@@ -109,8 +109,8 @@ def _groups(rows: Sequence[Row], columns: Columns, join: bool, faults: Faults, n
     short = sorted({group for group in groups if _SHORTENED.fullmatch(group)})
     if short:
         notes.append(
-            f"Warning: {len(short)} groups of column {columns.group!r} are numbers that a spreadsheet wrote in short "
-            f"({named(short)}): several patients may be one group. Write them in full, as text."
+            f"Warning: {len(short)} groups of column {columns.group!r} are numbers that a spreadsheet shortened "
+            f"({named(short)}): several patients may have become one group. Write them in full, as text."
         )
     if not join:
         faults.extend(spelling_faults([group for group in groups if not is_missing(group)]))

@@ -9,16 +9,16 @@ _PICTURES = (
     (".heic .heif .avif", "a HEIC or AVIF photograph: save it as JPEG or PNG"),
     (
         ".jp2 .j2k .jxl .psd .xcf .svg .eps .ico .tga .ppm .pgm .pbm .pnm .exr",
-        "a format that is not read: save it as PNG",
+        "a format that is not supported: save it as PNG",
     ),
     (".cr2 .cr3 .nef .arw .dng .orf .rw2", "a camera's raw data: develop it and save it as TIFF or PNG"),
     (
         ".svs .ndpi .mrxs .scn .vms .vmu .bif .svslide .isyntax",
-        "a whole-slide image: cut tiles from it, with OpenSlide for instance, and make the slide or patient the group",
+        "a whole-slide image: cut it into tiles, for instance with OpenSlide, and make the slide or patient the group",
     ),
     (
         ".czi .lif .nd2 .oib .oif .oir .vsi .lsm .ims .qptiff",
-        "a microscope's own format: export the fields as PNG or TIFF, with Bio-Formats for instance",
+        "a microscope's own format: export the fields as PNG or TIFF, for instance with Bio-Formats",
     ),
     (
         ".mp4 .avi .mov .mkv .webm .wmv .m4v .mpg .mpeg",

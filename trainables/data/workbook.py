@@ -53,8 +53,8 @@ def read_sheet(table: Path, asked: str | None, subject: str) -> Sheet:
         raise
     except Exception as error:  # the parser's errors have no common base
         raise InputError(
-            f"{subject}: cannot be read as a workbook of Excel: {error}",
-            "Save it anew as .xlsx, without a password, or the sheet as “CSV UTF-8”.",
+            f"{subject}: cannot be read as an Excel workbook: {error}",
+            "Save it again as .xlsx, without a password, or the sheet as “CSV UTF-8”.",
         ) from error
 
 
@@ -88,22 +88,24 @@ class _Opened:
                 name for name in names if name.strip().casefold() == asked.strip().casefold()
             ]
             if len(matching) != 1:
-                raise InputError(f"{subject}: --sheet {asked!r}: the sheets are {named(names)}", "Name one of them.")
+                raise InputError(
+                    f"{subject}: --sheet {asked!r}: no such sheet, found {named(names)}", "Name one of them."
+                )
             return matching[0]
         filled = [sheet for sheet in self.values.worksheets if self._holds_something(sheet.title)]
         shown = [sheet.title for sheet in filled if sheet.sheet_state == "visible"]
         if not filled:
-            raise InputError(f"{subject}: no sheet holds anything ({named(names)})", "Give another table.")
+            raise InputError(f"{subject}: all sheets are empty ({named(names)})", "Give another table.")
         if len(shown or filled) > 1:
             several = shown or [sheet.title for sheet in filled]
             raise InputError(
-                f"{subject}: {len(several)} sheets hold something ({named(several)}), expected one",
+                f"{subject}: {len(several)} sheets are not empty ({named(several)}), expected one",
                 f"Say which: {' or '.join(f'--sheet {shlex.quote(name)}' for name in several[:5])}",
             )
         hidden = [sheet.title for sheet in filled if sheet.title not in shown[:1]]
         name: str = shown[0] if shown else filled[0].title
         if shown and hidden:
-            notes.append(f"Sheet {name!r} is read; hidden ones hold something too: {named(hidden)} (--sheet NAME).")
+            notes.append(f"Sheet {name!r} is read; hidden ones are not empty either: {named(hidden)} (--sheet NAME).")
         return name
 
     def _holds_something(self, name: str) -> bool:
@@ -132,7 +134,7 @@ class _Opened:
         above, (top, header), below = rows[:first], rows[first], rows[first + 1 :]
         if above:
             titles = [_text(cell) for _, cells in above for cell in cells if _filled(cell)]
-            notes.append(f"Sheet {name!r}: {len(above)} rows above the header are passed over ({named(titles)}).")
+            notes.append(f"Sheet {name!r}: {len(above)} rows above the header are skipped ({named(titles)}).")
         used = sorted({place for _, cells in rows[first:] for place, cell in enumerate(cells) if _filled(cell)})
         faults = Faults(f"{subject}, sheet {name!r}")
         nameless = [_letters(place) for place in used if place >= len(header) or not _filled(header[place])]
@@ -152,12 +154,10 @@ class _Opened:
         if merged:
             faults.add(f"{len(merged)} ranges of merged cells, expected a value in each cell: {named(merged)}")
         faults.raise_if_any(
-            "Open it, calculate and save it, and fill every cell of merged ones; then run the same command again."
+            "Open it, recalculate and save it, and fill every cell of merged ranges; then run the same command again."
         )
         if hidden:
-            notes.append(
-                f"Sheet {name!r}: {hidden} rows are hidden there, by a filter perhaps, and read as the others."
-            )
+            notes.append(f"Sheet {name!r}: {hidden} hidden rows, perhaps hidden by a filter, are read like the others.")
         names = [_text(header[place]) if place < len(header) else "" for place in used]
         notes.extend(_dates(names, used, below))
         lines = [
@@ -214,7 +214,7 @@ def _dates(names: Sequence[str], used: Sequence[int], below: Sequence[tuple[int,
         if dates and len(dates) < len(cells):
             yield (
                 f"Warning: {len(dates)} of {len(cells)} cells of column {name!r} are dates ({named(dates)}): Excel "
-                "makes dates of names such as 1-2 and MAR1. If they are none, write them as text."
+                "turns names such as 1-2 and MAR1 into dates. If they are not dates, write them as text."
             )
 
 

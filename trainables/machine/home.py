@@ -43,7 +43,9 @@ def keep_out_of_home(tell: Callable[[str], None]) -> None:
             os.environ.setdefault(name, str(here / ".cache" / folder))
     if is_new and cache == str(private / "cache"):
         told = f"the home folder {here} cannot be written" if here is not None else "this user has no home folder"
-        tell(f"Note: {told}: what is kept between searches lies in {private} (XDG_CACHE_HOME names another place).")
+        tell(
+            f"Note: {told}: what is kept between searches is stored in {private} (XDG_CACHE_HOME names another place)."
+        )
 
 
 def _private_folder() -> tuple[Path, bool]:

@@ -194,8 +194,8 @@ def _feature_width(network: nn.Module, resolved: str, size: int) -> int:
             features = on_meta(network)(images_on_meta(size)[:2])
     except Exception as error:  # the network's own code raises what it likes for a size that it cannot take
         raise InputError(
-            f"{resolved}: expected an image size that it takes, found {size} pixels ({first_line(error)})",
-            f"Its own size is {_defaults(resolved).image_size} pixels.",
+            f"{resolved}: expected an image size that the network accepts, found {size} pixels ({first_line(error)})",
+            f"Its default size is {_defaults(resolved).image_size} pixels.",
         ) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2:
         actual = list(features.shape[1:]) if isinstance(features, torch.Tensor) else type(features).__name__

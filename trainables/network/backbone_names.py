@@ -30,14 +30,15 @@ def resolve_name(name: str) -> str:
         return f"torchvision:{bare}"
     if library in ("hf-hub", "hf_hub"):
         raise InputError(
-            f"backbone {name[:80]!r}: expected a repository of timm's, hf-hub:timm/NAME, found {bare[:80]!r}",
-            "Fetch its file and give it with --weights FILE beside the name of its architecture in timm",
+            f"backbone {name[:80]!r}: expected a repository of timm, hf-hub:timm/NAME, found {bare[:80]!r}",
+            "Download its file and give it with --weights FILE, with the name of its architecture in timm as the "
+            "backbone",
         )
     if library not in ("", "timm", "torchvision"):
         raise InputError(
             f"backbone {name[:80]!r}: expected timm:NAME, torchvision:NAME or own:NAME, "
             f"found {library[:40]!r} before the colon",
-            f"Try {bare[:80]!r}, or a file of weights with --weights FILE",
+            f"Try {bare[:80]!r}, or a weights file with --weights FILE",
         )
     known = [] if library == "torchvision" else _timm_names()
     known += [] if library == "timm" else _torchvision_names()
@@ -46,7 +47,7 @@ def resolve_name(name: str) -> str:
     near = [*(name for name in own_names() if not library and name.partition(":")[2] == asked), *near]
     where = library or "timm and torchvision"
     raise InputError(
-        f"backbone {name[:80]!r}: expected the name of an image classifier, found none such in {where}",
+        f"backbone {name[:80]!r}: expected the name of an image classifier, found no such name in {where}",
         f"Nearest names: {', '.join(near)}" if near else "timm.list_models() lists the names",
     )
 
@@ -78,7 +79,7 @@ def _timm_name(bare: str) -> str | None:
     if f"{architecture}.{tag}" in tags:
         return f"{architecture}.{tag}"
     raise InputError(
-        f"backbone {bare[:80]!r}: expected a tag of weights that timm has for {architecture}, found {tag[:60]!r}",
+        f"backbone {bare[:80]!r}: expected a weights tag that timm has for {architecture}, found {tag[:60]!r}",
         f"It has: {', '.join(name.partition('.')[2] for name in tags) or 'none'}",
     )
 

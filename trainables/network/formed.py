@@ -134,8 +134,8 @@ class _Parts:
         known = [part for part, node in self.traced.yields.items() if self._dimensions(node)]
         near = nearest(ends_at, known) or [part for part in known if "." not in part]
         raise InputError(
-            f"{self.name}: network.ends_at: expected the name of a part that yields maps, tokens or features, "
-            f"found {ends_at[:80]!r}",
+            f"{self.name}: network.ends_at: expected the name of a layer or block that outputs maps, tokens or "
+            f"features, found {ends_at[:80]!r}",
             f"Nearest names: {', '.join(near[:8])}",
         )
 

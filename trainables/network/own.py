@@ -45,7 +45,7 @@ def own_module(own: OwnNetwork, image_size: int | None, name: str) -> nn.Module:
         sizes = {key: int(value) for key, value in own.transformer.items()}
         if size % sizes["patch"]:
             raise InputError(
-                f"{name}: expected an image size that its patches of {sizes['patch']} pixels divide, "
+                f"{name}: expected an image size divisible by its patch size, {sizes['patch']} pixels, "
                 f"found {size} pixels",
                 f"Its own size is {own.image_size} pixels.",
             )
@@ -87,7 +87,7 @@ def _fitted(layer: Layer, values: torch.Tensor, where: str, size: int, own_size:
     except Exception as error:  # torch raises what it likes for a window that does not fit
         places = " × ".join(map(str, values.shape[2:]))
         raise InputError(
-            f"{where}: expected a window that fits into {places} places, which {size} pixels leave there "
+            f"{where}: expected a window that fits into the {places} positions left there by {size} pixels "
             f"({first_line(error)})",
             f"Its own size is {own_size} pixels.",
         ) from error

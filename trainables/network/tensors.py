@@ -25,7 +25,7 @@ from orchestrator.store.errors import InputError, first_line
 from trainables.network.weight_sets import Chosen, Tensors, choose, words_of
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar")
-_FETCH_AGAIN = "Fetch the file again, or save its tensors with safetensors.torch.save_file"
+_FETCH_AGAIN = "Download the file again, or save its tensors with safetensors.torch.save_file"
 _PLAIN: list[Any] = [argparse.Namespace, pathlib.PosixPath, np.dtype, type(np.dtype("f8")), type(np.dtype("f4"))]
 _PLAIN += [type(np.dtype("i8")), type(np.dtype("i4"))]
 """Classes that hold values and run nothing: arguments of training scripts and their scores, beside the tensors."""
@@ -49,7 +49,7 @@ def read_set(path: Path, key: str = "") -> Chosen:
     chosen = choose(content, key, repr(str(path)))
     if not chosen.tensors:
         raise InputError(
-            f"weights {str(path)!r}: expected tensors by name, found {type(content).__name__} without any",
+            f"weights {str(path)!r}: expected named tensors, found {type(content).__name__} without any",
             "Save the weights with torch.save(network.state_dict(), FILE)",
         )
     return chosen
@@ -106,7 +106,7 @@ def load_into(network: nn.Module, tensors: Mapping[str, torch.Tensor], backbone:
     whole = [root.rstrip(".") for root, count in _roots_by_names(tensors, set(needed)).items() if count == len(needed)]
     if len(whole) > 1:
         raise InputError(
-            f"weights {source}: expected one network, found {len(whole)} that are {backbone}: {_few(whole)}",
+            f"weights {source}: expected one network, found {len(whole)} that fit {backbone}: {_few(whole)}",
             f"Say which: --weights-key {whole[0]}",
         )
     best, most = dict(tensors), -1
@@ -143,8 +143,8 @@ def _check_names(
     faults += [f"{len(missing)} are missing ({_few(missing)})"] if missing else []
     faults += [f"{len(misshapen)} have another shape ({_few(misshapen)})"] if misshapen else []
     shown = [f"{name} {list(best[name].shape)}" for name in (left if missing else deeper)]
-    faults += [f"the file has {len(shown)} that the backbone has not ({_few(shown)})"] if shown else []
-    actual = "another network's" if misshapen or shown else "a part of them"
+    faults += [f"the file has {len(shown)} that the backbone does not have ({_few(shown)})"] if shown else []
+    actual = "another network's" if misshapen or shown else "only part of them"
     raise InputError(
         f"weights {source}: expected those of {backbone}, found {actual}: {'; '.join(faults)}",
         "Name the backbone that the file was saved from, or give another --weights FILE",
@@ -169,7 +169,7 @@ def _check_values(taken: Tensors, source: str) -> None:
         raise InputError(
             f"weights {source}: expected trained layers, found {len(zero)} of {len(layers)} with zeros only "
             f"({_few(zero)})",
-            "The file was not written to its end, or its network was never filled: give another --weights FILE",
+            "The file was not written to its end, or its network was never initialised: give another --weights FILE",
         )
 
 
@@ -233,5 +233,5 @@ def _torch_reason(error: Exception) -> str:
     if unsafe:
         return f"it asks to run code ({unsafe[0].strip()})"
     if type(error).__name__ in ("EOFError", "UnpicklingError"):
-        return "it is empty, cut short or no file of torch"
+        return "it is empty, cut short or not a torch file"
     return f"{type(error).__name__}: {first_line(error)}"

@@ -54,7 +54,7 @@ def choose(content: Any, key: str, source: str) -> Chosen:
         told = ", ".join(near or [one for one in keys if one]) or "one set of tensors, without a key"
         raise InputError(
             f"weights {source}: expected {'one of several' if near else 'a key that it has'}, found {key[:80]!r}",
-            f"It holds {told}: --weights-key KEY" if any(keys) else "Leave --weights-key out: it holds one set alone",
+            f"It holds {told}: --weights-key KEY" if any(keys) else "Leave --weights-key out: it holds only one set",
         )
     return Chosen(key, tensors, keys)
 

@@ -66,7 +66,7 @@ class WeightsFile:
         if not key:
             return ""
         others = [one for one in keys if one and one != key]
-        told = f"{key} is taken{', averaged weights' if is_averaged(key) else ''}"
+        told = f"{key} is used{' (averaged weights)' if is_averaged(key) else ''}"
         listed = f"; it also holds {', '.join(others)} (--weights-key {others[0]})" if others else ""
         return f"weights {self.path.name}: {told}{listed}."
 
@@ -128,7 +128,8 @@ def from_hub(backbone: str, repository: str, filename: str | None = None) -> Wei
             break
     raise _not_found(
         backbone,
-        f"not in the cache {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} gave no file ({reason})",
+        f"not in the cache {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} could not be reached or has no file "
+        f"({reason})",
         f"{names[0]} of https://huggingface.co/{repository}",
     )
 
@@ -151,7 +152,9 @@ def from_address(backbone: str, address: str) -> WeightsFile:
             torch.hub.download_url_to_file(address, str(target), _hash_prefix(name), progress=False)
         except Exception as error:  # whatever the network does, the answer to the user is the same
             reason = f"{type(error).__name__}: {first_line(error)}"
-            raise _not_found(backbone, f"not at {target}, and {address} gave no file ({reason})", address) from error
+            raise _not_found(
+                backbone, f"not at {target}, and {address} could not be reached or has no file ({reason})", address
+            ) from error
     file = WeightsFile(target, address)
     prefix = _hash_prefix(name)
     if prefix and not file.identity.removeprefix("sha256:").startswith(prefix):
@@ -165,16 +168,16 @@ def from_address(backbone: str, address: str) -> WeightsFile:
 def no_weights(backbone: str) -> InputError:
     """The error for an architecture whose library names no weights at all."""
     return InputError(
-        f"{backbone}: expected pretrained weights, its library has none",
-        "Give a file with --weights FILE, or start from fresh weights with --weights none",
+        f"{backbone}: expected pretrained weights, found none in its library",
+        "Give a file with --weights FILE, or start from random weights with --weights none",
     )
 
 
 def _not_found(backbone: str, where: str, fetch: str) -> InputError:
     return InputError(
         f"weights of {backbone}: {where}",
-        f"Fetch {fetch} on a machine with a network and give it with --weights FILE, "
-        "or start from fresh weights with --weights none",
+        f"Download {fetch} on a machine with a network and give it with --weights FILE, "
+        "or start from random weights with --weights none",
     )
 
 

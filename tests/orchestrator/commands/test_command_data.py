@@ -92,7 +92,7 @@ BAD_DATA: dict[str, tuple[Callable[[Desk], list[str]], tuple[str, ...]]] = {
     "half JPEGs": (half_jpegs, ("6 of 12 images were refused, expected at most 10%", "g0_0.jpg")),
     "30,000 × 30,000 PNG": (enormous_png, ("every image of class 'c' was refused", "30000", "leave the class out")),
     "one image": (lonely_label, ("class 'rare': 1 image in 1 group ('g0'), expected at least 3 groups",)),
-    "no group": (no_group, ("it was not said what a group is", "--group-by none")),
+    "no group": (no_group, ("no groups given", "--group-by none")),
     "missing files": (missing_files, ("2 of 12 files are missing below", "'gone/a/g0_0.png'")),
     "group in two splits": (torn_group, ("group", "in more than one split", "g0")),
     "three label columns": (three_labels, ("3 columns may be the label (label, class, diagnosis)", "--label-column")),
@@ -125,8 +125,10 @@ def test_groups_in_several_spellings_are_joined_on_request(desk: Desk) -> None:
     result = desk.run(*plan, "--join-groups")
     assert result.exit_code == 0, result.output
     assert "column group of labels.csv, spellings joined" in " ".join(result.output.split())
-    assert "Groups joined from several spellings (1), each called as most of its images are: 'G0', 'g 0'." in " ".join(
-        result.stderr.split()
+    said = " ".join(result.stderr.split())
+    assert (
+        "Groups joined from several spellings (1), each under the name that most of its images have: 'G0', 'g 0'."
+        in said
     )
 
 

@@ -53,7 +53,7 @@ def test_what_is_there_is_kept(begun: Desk) -> None:
 
 
 def test_images_that_a_search_would_refuse_make_no_file(begun: Desk) -> None:
-    refused(init(begun, "--data", "data", *NETWORK), "it was not said what a group is")
+    refused(init(begun, "--data", "data", *NETWORK), "no groups given")
     names = ("--classes", "c=Cyst")
     refused(init(begun, "--data", "data", "--group-by", "none", *names, *NETWORK), "found c", "other classes")
     refused(init(begun, "--data", "data", "--classes", "a=Cyst,b=Cyst"), "with different names")

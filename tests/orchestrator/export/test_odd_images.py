@@ -159,7 +159,7 @@ def test_predictions_say_what_is_odd(binary: FinishedStudy, files: list[Path], t
     with_reading(folder, "0:4095")
     run = CliRunner().invoke(predict, [str(folder), *given])
     assert run.exit_code == 0
-    assert f"2 of {len(given)} images: values outside 0:4095 are cut off, for instance " in run.stderr
+    assert f"2 of {len(given)} images: values outside 0:4095 are clipped, for instance " in run.stderr
     with_reading(folder, "0:65535")
     run = CliRunner().invoke(predict, [str(folder), *given, "--json"])
     assert run.exit_code == 1, "one file says that its values end at 4095"

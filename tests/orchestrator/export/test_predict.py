@@ -116,7 +116,7 @@ def test_pictures_of_unread_formats_and_links_are_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "in/pipe.png")
     found = image_files([tmp_path / "in"])
     assert [path.name for path in found] == ["a.svs", "b.heic", "c.webp", "far", "gone.png"]
-    with pytest.raises(RefusedImageError, match="a whole-slide image: cut tiles"):
+    with pytest.raises(RefusedImageError, match="a whole-slide image: cut it into tiles"):
         read_rgb(found[0], 100)
     for path in found[3:]:
         with pytest.raises(RefusedImageError, match="cannot be read"):

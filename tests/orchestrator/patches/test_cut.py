@@ -271,7 +271,7 @@ def test_images_that_are_not_used_are_told(tmp_path: Path) -> None:
     Image.fromarray(field(1)[:20]).save(fields / "b" / "slide4.png")
     told = cut(fields, tmp_path / "my out").output
     assert f"orch search NAME BACKBONE --data '{tmp_path}/my out/labels.csv'" in told
-    assert "Not used: a/slide3.png: not an image: the content is no JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM" in told
+    assert "Not used: a/slide3.png: not an image: the content is not JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM" in told
     assert "Passed over: 1 files" in told
     assert "Without a patch: b/slide4.png" in told
     assert "Group: the source image. Where a patient or slide has several images" in told

@@ -54,7 +54,7 @@ def resolve(folder: Path, duplicates: Duplicates | None = None, partitions: int 
 def test_it_is_refused_with_what_can_be_said(folder: Path) -> None:
     with pytest.raises(InputError, match="equal pixels in different splits") as caught:
         resolve(folder)
-    assert "--duplicates keep-one, or keep-all" in caught.value.advice
+    assert "--duplicates keep-one or keep-all" in caught.value.advice
     assert find_study(folder / "studies", "mine") is None
 
 
@@ -67,7 +67,7 @@ def test_one_is_kept_and_the_same_command_goes_on(folder: Path) -> None:
     assert b'train/a/train_0.png,"equal pixels to test/a/test_0.png, which is kept"' in search.study.storage.read(
         layout.REFUSED
     )
-    assert "1 image was left out whose equal is kept." in search.study.storage.read(layout.NOTES).decode()
+    assert "1 image was left out because an equal one is kept." in search.study.storage.read(layout.NOTES).decode()
     again = resolve(folder)  # as it began, whatever is not said
     assert again.study.record == search.study.record
     with pytest.raises(InputError, match="was made from other data"):
@@ -77,7 +77,7 @@ def test_one_is_kept_and_the_same_command_goes_on(folder: Path) -> None:
 def test_all_are_kept_and_the_study_says_so(folder: Path) -> None:
     search = resolve(folder, "keep-all")
     assert len(read_manifest(search.study.storage.read(layout.MANIFEST))) == 18
-    assert "2 images were kept on purpose that have an equal in another split" in (
+    assert "2 images were kept on purpose although an equal one is in another split" in (
         search.study.storage.read(layout.NOTES).decode()
     )
     assert search.study.record.duplicates == "keep-all"

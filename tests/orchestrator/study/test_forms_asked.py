@@ -78,7 +78,7 @@ def test_each_size_has_its_own_limits(ask: Ask) -> None:
 
 
 def test_a_size_that_the_network_cannot_take_is_refused(ask: Ask) -> None:
-    with pytest.raises(InputError, match="expected an image size that it takes, found 40 pixels"):
+    with pytest.raises(InputError, match="expected an image size that the network accepts, found 40 pixels"):
         ask("inception_v3", **{"image.size": (96, 40)})
 
 
@@ -86,8 +86,8 @@ def test_a_size_that_the_network_cannot_take_is_refused(ask: Ask) -> None:
     ("changes", "reason"),
     [
         ({"image.store_size": (24,)}, "--set image.store_size: expected at least the input size, 32, found 24"),
-        ({"image.crops": (1, 4)}, "--set image.crops: expected an image.store_size with it that is above the input "),
-        ({"image.store_size": (32,), "image.crops": (4,)}, "--set image.crops: expected an image.store_size with it"),
+        ({"image.crops": (1, 4)}, "--set image.crops: expected with it an image.store_size above the input "),
+        ({"image.store_size": (32,), "image.crops": (4,)}, "--set image.crops: expected with it an image.store_size"),
     ],
 )
 def test_crops_that_no_input_leaves_room_for_are_refused(ask: Ask, changes: dict[str, Any], reason: str) -> None:
@@ -206,7 +206,7 @@ def test_where_a_network_ends_is_an_axis(ask: Ask) -> None:
 
 
 def test_what_a_network_has_not_is_refused_before_anything_is_made(ask: Ask, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected the name of a part") as told:
+    with pytest.raises(InputError, match="expected the name of a layer or block") as told:
         ask(**{"network.ends_at": ("layerr2",)})
     assert "Nearest names: layer2" in told.value.advice
     with pytest.raises(InputError, match=r'network.pooling: expected "own" \(it has no tokens\), found "mean"'):

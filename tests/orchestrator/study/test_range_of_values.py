@@ -127,8 +127,8 @@ def test_values_beyond_the_range_of_the_study_are_told(tmp_path: Path) -> None:
     write(tmp_path / "data", 4000)
     study = prepared(tmp_path, []).study
     found = elsewhere(study, write(tmp_path / "other", 9000))
-    assert "8 images of 8: values outside 0:4095 are cut off." in found.notes
-    assert found.told[0].startswith("8 images of 8: values outside 0:4095 are cut off ('a/g0_0.png'")
+    assert "8 images of 8: values outside 0:4095 are clipped." in found.notes
+    assert found.told[0].startswith("8 images of 8: values outside 0:4095 are clipped ('a/g0_0.png'")
 
 
 def test_16_bits_from_elsewhere_for_a_study_of_8_are_refused(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_channels_from_elsewhere(tmp_path: Path) -> None:
     write_channels(tmp_path / "data")
     study = prepared(tmp_path, [], rule=RULE).study
     found = elsewhere(study, write_channels(tmp_path / "other", ("GFP", "Cy5", "DAPI")))
-    assert "8 images of 8: 3 channels, the images of the study have 2." in found.notes
+    assert "8 images of 8: 3 channels, but images of the study have 2." in found.notes
     row = found.split.test.iloc[0]
     pixels = read_rgb(tmp_path / "other" / row["file"], 10_000, Reading.parse(f"0:4095 {RULE}"))
     assert row["content"] == content_hash(pixels)

@@ -124,7 +124,7 @@ def test_which_network_of_a_file_was_taken(ask: Asking) -> None:
     path = ask.folder / "last.pth.tar"
     torch.save({"epoch": 3, "state_dict": raw, "state_dict_ema": averaged}, path)
     (first,) = settings(ask(Given(str(path)), **NARROW), "weights")
-    assert "Note: weights last.pth.tar: state_dict_ema is taken, averaged weights; it also holds state_dict" in ask.said
+    assert "Note: weights last.pth.tar: state_dict_ema is used (averaged weights); it also holds state_dict" in ask.said
     (other,) = settings(ask(Given(str(path), key="state_dict"), **NARROW), "weights")
     assert (first[0].partition("#")[2], other[0].partition("#")[2]) == ("state_dict_ema", "state_dict")
     assert first[0].partition("#")[0] == other[0].partition("#")[0], "the bytes of the file"
@@ -162,7 +162,7 @@ def test_an_old_name_of_a_backbone_is_told(ask: Asking) -> None:
     )
     told = io.StringIO()
     resolve_search(asking, Display(told))
-    assert "mnasnet_a1 is an old name: it is called timm:semnasnet_100.rmsp_in1k now." in " ".join(
+    assert "mnasnet_a1 is an old name; it is now called timm:semnasnet_100.rmsp_in1k." in " ".join(
         told.getvalue().split()
     )
 

@@ -109,9 +109,9 @@ def test_without_the_option_it_is_named_before_images_are_read(folder: Path, tab
     with pytest.raises(InputError) as caught:
         resolve(folder, data=data, options=DatasetOptions(group_by=None if table else r"(g\d)"))
     assert len(caught.value.faults) == 1
-    assert "only train and test found, no valid" in str(caught.value)
+    assert "the given splits are train and test only, without valid" in str(caught.value)
     assert "Add --valid-from-train, which draws valid from train by groups" in caught.value.advice
-    assert "--layout -/class (of folders)" in caught.value.advice
+    assert "--layout -/class (for folders)" in caught.value.advice
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_without_the_option_it_is_named_before_images_are_read(folder: Path, tab
     [({0: "valid"}, "only test and train and valid"), ({6: "train", 7: "train"}, "only train")],
 )
 def test_data_that_have_other_splits_are_refused(folder: Path, splits: dict[int, str], found: str) -> None:
-    with pytest.raises(InputError, match=f"expected a given partition of train and test alone, found {found}"):
+    with pytest.raises(InputError, match=f"expected given splits of train and test only, found {found}"):
         resolve(folder, data=as_table(folder, splits), options=DatasetOptions(valid_from_train=True))
 
 

@@ -48,16 +48,16 @@ def test_two_columns_for_groups_hide_no_missing_file(tmp_path: Path) -> None:
     assert len(error.faults) == 2
     assert "2 columns may be the group (patient, subject)" in str(error)
     assert "1 of 3 files are missing" in str(error)
-    assert "it was not said what a group is" not in str(error)
+    assert "no groups given" not in str(error)
 
 
 def test_groups_that_nobody_said_stand_beside_other_faults(tmp_path: Path) -> None:
     error = error_of(tmp_path, "1.png,a", "9.png,b", header="file,label")
     assert "1 of 2 files are missing" in error.faults[0]
-    assert "it was not said what a group is" in error.faults[1]
+    assert "no groups given" in error.faults[1]
     assert "--group-by none" in error.advice
     error = error_of(tmp_path, "1.png,a", "9.png,b", header="file,label", group_by="(x")
-    assert "which this is not" in error.faults[1]
+    assert "found an invalid one" in error.faults[1]
 
 
 def test_groups_in_two_splits_and_classes_that_lack_one_are_told_before_images_are_read(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_faults_of_folds_stand_beside_others(tmp_path: Path) -> None:
     error = error_of(tmp_path, *rows, header="file,label,patient,part", fold_column="part")
     text = str(error)
     assert "1 of 4 files are missing" in text
-    assert "of the folds '0', '1', '2' none is the test split" in text
+    assert "none of the folds '0', '1', '2' was chosen as the test split" in text
     assert "1 group (p (0, 1)) in more than one fold" in text
     assert "class 'b' has no image in 1 fold ('0')" in text
 

@@ -100,7 +100,7 @@ def test_refused_files_are_listed_with_reasons(tmp_path: Path) -> None:
         "file": ["a/notes.txt", "a/p0_bad.png"],
         "reason": [
             "not an image by its name: .txt suffix",
-            "not an image: the content is no JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM",
+            "not an image: the content is not JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM",
         ],
     }
     assert refused_csv(dataset.refused).decode().splitlines()[0] == "file,reason"
@@ -148,7 +148,7 @@ def test_verify_unchanged(tmp_path: Path) -> None:
 
 def test_groups_are_asked_before_anything_is_decoded(tmp_path: Path) -> None:
     folders(tmp_path)
-    with pytest.raises(InputError, match="what a group is"):
+    with pytest.raises(InputError, match="no groups given"):
         load_dataset(tmp_path, DatasetOptions(), lambda *_: pytest.fail("an image was decoded"))
 
 

@@ -59,7 +59,7 @@ def test_small_copies_are_passed_over_and_told(tmp_path: Path, file: str) -> Non
 def test_masks_beside_their_images_are_passed_over_and_told(tmp_path: Path, file: str) -> None:
     listing = listed(tmp_path, (*ORIGINALS, file))
     assert sorted(entry.file for entry in listing.entries) == sorted(ORIGINALS)
-    assert dict(listing.other)[file] == "a mask: by its name of an image beside it"
+    assert dict(listing.other)[file] == "a mask: named after an image beside it"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_masks_in_a_folder_of_their_class_are_passed_over_and_told(tmp_path: Pat
     listing = listed(tmp_path, [*files, *others], layout="split/class" if "train/" in images else "class")
     assert len(listing.entries) == len([*files, *others]) / 2
     assert masks.rpartition("/")[2] not in {PurePosixPath(entry.file).parent.name for entry in listing.entries}
-    assert dict(listing.other)[f"{masks}/x0.png"] == "a mask: in a folder of such, and called like an image beside it"
+    assert dict(listing.other)[f"{masks}/x0.png"] == "a mask: in a folder of masks, named like an image beside it"
     assert not listing.refused
 
 
@@ -89,7 +89,7 @@ def test_a_name_alone_makes_no_copy(tmp_path: Path) -> None:
 def test_copies_without_their_originals_count_as_refused(tmp_path: Path) -> None:
     listing = listed(tmp_path, (*ORIGINALS, "a/thumbs/lost.png"))
     assert listing.refused == [("a/thumbs/lost.png", listing.refused[0][1])]
-    assert "no image outside of it is called so" in listing.refused[0][1]
+    assert "no image outside it has this name" in listing.refused[0][1]
 
 
 @pytest.mark.parametrize(

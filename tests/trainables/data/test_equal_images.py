@@ -32,17 +32,18 @@ def test_one_of_each_is_kept_that_of_the_test_split_first() -> None:
 def test_of_several_labels_none_is_kept() -> None:
     pair = ("train0.png", "test1.png")
     frame = manifest(content=dict.fromkeys(pair, "same"), label={"test1.png": "PD"})
-    assert left_out(frame) == dict.fromkeys(pair, "equal pixels under the labels D, PD")
+    assert left_out(frame) == dict.fromkeys(pair, "equal pixels with the labels D, PD")
 
 
 def test_what_is_kept_on_purpose_is_counted() -> None:
     frame = manifest(content={**dict.fromkeys(("train0.png", "test1.png"), "a"), "train2.png": "b", "train1.png": "b"})
     assert kept_note(frame) == (
-        "2 images were kept on purpose that have an equal in another split: scores of validation and test are too good."
+        "2 images were kept on purpose although an equal one is in another split: validation and test scores are "
+        "too good."
     )
     assert kept_note(manifest()) == ""
     frame.loc[frame["file"] == "train1.png", "label"] = "PD"
-    assert kept_note(frame).endswith("2 images were kept on purpose that have an equal with another label.")
+    assert kept_note(frame).endswith("2 images were kept on purpose although an equal one has another label.")
 
 
 def test_a_dataset_that_keeps_one_lists_the_others(tmp_path: Path) -> None:
@@ -52,15 +53,15 @@ def test_a_dataset_that_keeps_one_lists_the_others(tmp_path: Path) -> None:
     assert len(load(root).manifest) == len(load(root, duplicates="keep-all").manifest) == 10
     dataset = load(root, duplicates="keep-one")
     assert dataset.refused.to_numpy().tolist() == [
-        ["a/p0_1.png", "equal pixels under the labels a, b"],
+        ["a/p0_1.png", "equal pixels with the labels a, b"],
         ["a/p1_9.png", "equal pixels to a/p0_0.png, which is kept"],
-        ["b/p1_9.png", "equal pixels under the labels a, b"],
+        ["b/p1_9.png", "equal pixels with the labels a, b"],
     ]
     assert len(dataset.manifest) == len(dataset.pictures) == 7
     assert dataset.manifest.index.tolist() == list(range(7))
     assert (
-        "1 image was left out whose equal is kept, 2 images were left out whose equal has another label."
-        in dataset.warnings
+        "1 image was left out because an equal one is kept, 2 images were left out because an equal one has another "
+        "label." in dataset.warnings
     )
 
 
@@ -70,5 +71,5 @@ def test_all_faults_are_counted_though_twenty_are_told() -> None:
     with pytest.raises(InputError, match="partition: 52 faults") as caught:
         check_splits(frame, ("train", "valid"))
     assert "and 32 more sets of equal images in different splits" in str(caught.value)
-    assert "--duplicates keep-one, or keep-all" in caught.value.advice
+    assert "--duplicates keep-one or keep-all" in caught.value.advice
     check_splits(frame, ("train", "valid"), keeps_equal=True)

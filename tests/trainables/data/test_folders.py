@@ -47,11 +47,11 @@ def test_folders_of_splits_in_any_spelling(tmp_path: Path, names: tuple[str, ...
 def test_folders_of_splits_in_words_of_their_own(tmp_path: Path) -> None:
     touch(tmp_path, [f"{name}/{label}/1.png" for name in ("train", "tune", "final") for label in "ab"])
     message = error_of(tmp_path)
-    assert "'train' read as a given partition, but 'final', 'tune' lie beside them" in message
+    assert "'train' are read as the given splits, but 'final', 'tune' lie beside them" in message
     assert "--split-words train=WORD,valid=tune,test=WORD" in message
     words = (("tune", "valid"), ("final", "test"))
     assert {split for _, _, split, _ in listed(tmp_path, split_words=words)} == {"train", "valid", "test"}
-    assert "no folder of splits is called so" in error_of(tmp_path, split_words=(*words, ("finals", "test")))
+    assert "but no split folder has such a name" in error_of(tmp_path, split_words=(*words, ("finals", "test")))
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
@@ -67,8 +67,8 @@ def test_a_level_between_splits_and_classes_is_asked_about(tmp_path: Path, betwe
     tops = ("train", "val", "test")
     touch(tmp_path, [f"{top}/{one}/{label}/1.png" for top, one in zip(tops, between, strict=True) for label in "ab"])
     message = error_of(tmp_path)
-    assert "which look like no classes, and below them 'a', 'b'" in message
-    assert "Add --layout split/-/class where these are the classes" in message
+    assert "which do not look like classes, and below them 'a', 'b'" in message
+    assert "Add --layout split/-/class if these are the classes" in message
     expected = [(label, "", split, "") for label in "ab" for split in ("test", "train", "valid")]
     assert listed(tmp_path, layout="split/-/class") == expected
     assert {label for label, *_ in listed(tmp_path, layout="split/class")} == set(between)
@@ -78,7 +78,7 @@ def test_patients_above_classes_are_asked_about(tmp_path: Path) -> None:
     touch(tmp_path, [f"patient{p}/{label}/1.png" for p in range(4) for label in "xyz"])
     message = error_of(tmp_path, group_by="parent")
     assert "the first level of folders is 'patient0', 'patient1', 'patient2', 'patient3'" in message
-    assert "--layout group/class where these are patients and 'x', 'y' classes" in message
+    assert "--layout group/class if these are patients and 'x', 'y' classes" in message
     assert listed(tmp_path, layout="group/class")[:2] == [("x", "patient0", "", ""), ("x", "patient1", "", "")]
     assert list_source(tmp_path, DatasetOptions(layout="group/class")).group_meaning == "folder level 1"
     assert "both say what a group is" in error_of(tmp_path, layout="group/class", group_by="parent")
@@ -119,7 +119,7 @@ def test_a_folder_for_each_patient_is_no_class(tmp_path: Path, names: str) -> No
     touch(tmp_path, [f"{names.format(p)}/{image}.png" for p in range(5) for image in range(2)])
     message = error_of(tmp_path, group_by="none")
     assert "which look like patients or slides, not classes" in message
-    assert "--layout class where they are the classes" in message
+    assert "--layout class if they are the classes" in message
     assert len(listed(tmp_path, layout="class")) == 10
 
 
@@ -148,10 +148,10 @@ def test_folds_with_splits_of_their_own_are_not_read_as_classes(tmp_path: Path) 
 
 def test_classes_above_splits_and_splits_in_names(tmp_path: Path) -> None:
     touch(tmp_path / "one", [f"{label}/{split}/1.png" for label in "ab" for split in ("train", "val", "test")])
-    assert "Add --layout class/split where they are classes" in error_of(tmp_path / "one")
+    assert "Add --layout class/split if they are classes" in error_of(tmp_path / "one")
     assert {split for _, _, split, _ in listed(tmp_path / "one", layout="class/split")} == {"train", "valid", "test"}
     touch(tmp_path / "two", [f"{split}_{label}/1.png" for label in "ab" for split in ("train", "test")])
-    assert "which name splits and something else" in error_of(tmp_path / "two")
+    assert "names that combine a split with something else" in error_of(tmp_path / "two")
     touch(tmp_path / "three", [f"images/{label}/1.png" for label in "ab"])
     assert f"--data {tmp_path / 'three' / 'images'}" in error_of(tmp_path / "three")
 
@@ -159,8 +159,8 @@ def test_classes_above_splits_and_splits_in_names(tmp_path: Path) -> None:
 def test_archives_and_arrays_within_folders_are_named(tmp_path: Path) -> None:
     touch(tmp_path, ("a.zip", "b.7z", "c.npz", "d.h5"))
     message = error_of(tmp_path)
-    assert "not read: an archive within the data: unpack it there, or give it by itself" in message
-    assert "not read: a NumPy array: give it by itself, --data FILE, or save each image as PNG" in message
+    assert "not read: an archive within the data: unpack it there, or give it alone" in message
+    assert "not read: a NumPy array: give it alone, --data FILE, or save each image as PNG" in message
     assert "not read: an array: save each image as PNG" in message
 
 
@@ -168,7 +168,7 @@ def test_layouts_that_are_none(tmp_path: Path) -> None:
     touch(tmp_path, ("a/1.png", "b/1.png"))
     assert "found 'klass'" in error_of(tmp_path, layout="group/klass")
     assert "class is missing" in error_of(tmp_path, layout="group")
-    assert "class stands twice" in error_of(tmp_path, layout="class/class")
+    assert "class occurs twice" in error_of(tmp_path, layout="class/class")
     assert "--group-column with class folders, which have no columns" in error_of(tmp_path, group_column="patient")
     assert "expected train, valid or test" in error_of(touch(tmp_path / "x", ("u/a/1.png",)), layout="split/class")
 
@@ -183,10 +183,10 @@ def test_a_class_folder_that_is_empty_or_unread_stops(tmp_path: Path) -> None:
     message = error_of(data)
     for name in ("empty", "kept", "thumbs", "nas", "forks"):
         assert f"class folder '{name}' is empty" in message
-    assert "class folder 'link' holds no image that can be read: 1 × outside of the data root" in message
+    assert "class folder 'link' holds no image that can be read: 1 × outside the data root" in message
     assert "class folder 'broken' holds no image that can be read: 1 × not a file" in message
     assert "'heic' holds no image that can be read: 1 × not read: a HEIC or AVIF photograph: save it as JPEG" in message
-    assert "'slides' holds no image that can be read: 1 × not read: a whole-slide image: cut tiles" in message
+    assert "'slides' holds no image that can be read: 1 × not read: a whole-slide image: cut it into tiles" in message
     assert "1 × not read: an archive within the data: unpack it" in message
     assert "'arrays' holds no image" in message
 
@@ -202,7 +202,7 @@ def test_an_empty_split_stops_and_an_empty_class_within_one_is_told(tmp_path: Pa
     (tmp_path / "test/b").mkdir()
     told = dict(list_source(tmp_path, DatasetOptions()).other)
     assert told["val/c"] == told["test/b"] == "empty folder"
-    assert told["docs"] == "no class: 1 files and no image in this folder"
+    assert told["docs"] == "not a class: 1 files and no image in this folder"
 
 
 def test_a_link_inside_the_data_is_followed_once(tmp_path: Path) -> None:
@@ -225,6 +225,6 @@ def test_a_link_inside_the_data_is_followed_once(tmp_path: Path) -> None:
 def test_magnifications_above_classes_are_no_patients(tmp_path: Path) -> None:
     touch(tmp_path, [f"{scale}/{label}/{i}.png" for scale in ("40X", "100X") for label in ("a", "b") for i in range(2)])
     message = error_of(tmp_path)
-    assert "Add --layout -/class where these are magnifications and 'a', 'b' classes" in message
+    assert "Add --layout -/class if these are magnifications and 'a', 'b' classes" in message
     assert "group/class" not in message
     assert {label for label, *_ in listed(tmp_path, layout="-/class")} == {"a", "b"}

@@ -78,7 +78,7 @@ def test_the_test_split_may_be_given_beside_the_folds(tmp_path: Path) -> None:
 def test_what_the_test_split_is_must_be_said(tmp_path: Path) -> None:
     table = folded(tmp_path)
     message = error_of(table)
-    assert "of the folds '0', '1', '2', '3' none is the test split" in message
+    assert "none of the folds '0', '1', '2', '3' was chosen as the test split" in message
     assert "--test-fold 3" in message
     assert "the folds are '0', '1', '2', '3'" in error_of(table, test_fold="7")
     made = fold_partitions(loaded(table, test_fold="none"))
@@ -105,8 +105,8 @@ def test_ten_follows_nine(tmp_path: Path) -> None:
 
 def test_folds_that_are_nowhere(tmp_path: Path) -> None:
     table = folded(tmp_path)
-    with pytest.raises(InputError, match="no image is in one"):
+    with pytest.raises(InputError, match="no image is in a fold"):
         load_dataset(table, DatasetOptions(split_column="none", test_fold="1"))
     table = folded(tmp_path, fold="")
-    with pytest.raises(InputError, match="no image is in one"):
+    with pytest.raises(InputError, match="no image is in a fold"):
         load_dataset(table, DatasetOptions(fold_column="fold"))

@@ -80,7 +80,7 @@ def test_a_range_that_is_given(tmp_path: Path) -> None:
     assert reading_of(dataset.manifest).intensity == Intensity(0, 8000)
     assert tuple(map(str, dataset.odd)) == (
         "12 images of 12: values 0:8000 are scaled to 0:255.",
-        "4 images of 12: values outside 0:8000 are cut off ('a/p4_0.tif', 'a/p5_0.tif', 'b/p4_1.tif', 'b/p5_1.tif').",
+        "4 images of 12: values outside 0:8000 are clipped ('a/p4_0.tif', 'a/p5_0.tif', 'b/p4_1.tif', 'b/p5_1.tif').",
     )
 
 
@@ -97,11 +97,19 @@ def test_dim_beside_bright_is_asked_about(tmp_path: Path) -> None:
 def test_files_that_contradict_each_other(tmp_path: Path) -> None:
     dataset_of(tmp_path / "one", (3000, 3100, 3200), tiffinfo={281: 4095})
     grey(tmp_path / "one" / "a" / "p3_0.tif", 7000, tiffinfo={281: 16_383})
-    with pytest.raises(InputError, match=r"they have different ones, 6 × 0:4095, 1 × 0:16383; save all with one"):
+    with pytest.raises(
+        InputError,
+        match=r"the files declare different ranges, 6 × 0:4095, 1 × 0:16383; save all "
+        r"with one",
+    ):
         load(tmp_path / "one")
     dataset_of(tmp_path / "two", (3000, 3100, 3200), tiffinfo={281: 4095})
     grey(tmp_path / "two" / "a" / "p3_0.tif", 7000)
-    with pytest.raises(InputError, match=r"6 images say that values end at 4095, 1 image exceed it \('a/p3_0.tif'\)"):
+    with pytest.raises(
+        InputError,
+        match=r"6 images declare 4095 as the largest value, 1 image exceed it "
+        r"\('a/p3_0.tif'\)",
+    ):
         load(tmp_path / "two")
 
 
@@ -144,7 +152,7 @@ def test_nearly_black_and_nearly_white_are_told(tmp_path: Path) -> None:
     grey(tmp_path / "a" / "p3_0.tif", 4100)
     notes = load(tmp_path).odd
     assert str(notes[1]) == (
-        "2 images of 8: nearly black ('a/p3_0.tif', 'b/p3_1.tif'). If they should not be, say the range of values: "
+        "2 images of 8: nearly black ('a/p3_0.tif', 'b/p3_1.tif'). If they should not be, give the range of values: "
         "--intensity LOW:HIGH"
     )
     light = load(tmp_path, Intensity(0, 300)).odd

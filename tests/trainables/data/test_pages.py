@@ -96,8 +96,8 @@ def test_pages_and_channels_as_they_are_typed() -> None:
 def test_pages_are_refused_with_the_option(tmp_path: Path) -> None:
     path = tiff_pages(tmp_path / "a.tif", [flat(10), flat(40), flat(250)])
     assert refusal(path) == (
-        "several pages: 3 pages, expected one image; a search takes one of them by --page 1 to --page 3, or all by "
-        "--page max, mean or min"
+        "several pages: 3 pages, expected one image; a search takes one of them with --page 1 to --page 3, or "
+        "combines all with --page max, mean or min"
     )
     found = {page: pixel(path, Reading(page=page))[0] for page in ("1", "2", "3", "max", "mean", "min")}
     assert found == {"1": 10, "2": 40, "3": 250, "max": 250, "mean": 100, "min": 10}
@@ -156,8 +156,8 @@ def test_channels_are_told_apart_by_name(tmp_path: Path) -> None:
         tmp_path / "a.ome.tif", [flat(10), flat(20), flat(30)], ome_xml((3, 1, 1), ["DAPI", "GFP", "Cy 5"])
     )
     assert refusal(path) == (
-        "several channels: 3 channels (DAPI, GFP, Cy 5); a search gives them to red, green and blue by --channels "
-        "'DAPI=blue,GFP=green,Cy 5=red', or takes one by --channels 'DAPI'"
+        "several channels: 3 channels (DAPI, GFP, Cy 5); a search assigns them to red, green and blue with --channels "
+        "'DAPI=blue,GFP=green,Cy 5=red', or takes one with --channels 'DAPI'"
     )
     assert pixel(path, channels("DAPI=blue,GFP=green")) == [0, 20, 10]
     assert pixel(path, channels("cy 5=red,1=green")) == [30, 10, 0]
@@ -198,13 +198,17 @@ def test_pages_that_ome_lists_in_an_order_of_its_own(tmp_path: Path, inside: str
     ("sizes", "more", "said"),
     [
         ((2, 1, 3), {}, "time points: 3 of them, expected 1"),
-        ((2, 2, 1), {}, "OME-XML: 2 channels x 2 planes, and 2 pages in the file: they lie in several files"),
-        ((2, 1, 1), {"blocks": '<TiffData IFD="0"/>'}, "OME-XML: it does not say what every page is"),
-        ((2, 1, 1), {"blocks": '<TiffData IFD="1" PlaneCount="2"/>'}, "OME-XML: it lists pages twice or"),
-        ((2, 1, 1), {"blocks": '<TiffData IFD="0"/>' * 3}, "OME-XML: it lists pages twice or"),
-        ((2, 1, 1), {"blocks": '<TiffData IFD="-1"/>'}, "OME-XML: IFD is no number"),
-        ((2, 1, 1), {"blocks": '<TiffData IFD="999999999"/>'}, "OME-XML: IFD is no number"),
-        ((0, 1, 1), {}, "OME-XML: SizeC is no number"),
+        (
+            (2, 2, 1),
+            {},
+            "OME-XML: 2 channels x 2 planes, and 2 pages in the file: pages are missing or lie in other files",
+        ),
+        ((2, 1, 1), {"blocks": '<TiffData IFD="0"/>'}, "OME-XML: it does not say what each page is"),
+        ((2, 1, 1), {"blocks": '<TiffData IFD="1" PlaneCount="2"/>'}, "OME-XML: it lists pages twice, or"),
+        ((2, 1, 1), {"blocks": '<TiffData IFD="0"/>' * 3}, "OME-XML: it lists pages twice, or"),
+        ((2, 1, 1), {"blocks": '<TiffData IFD="-1"/>'}, "OME-XML: IFD is not a possible number"),
+        ((2, 1, 1), {"blocks": '<TiffData IFD="999999999"/>'}, "OME-XML: IFD is not a possible number"),
+        ((0, 1, 1), {}, "OME-XML: SizeC is not a possible number"),
         ((2, 1, 1), {"order": "XYCCT"}, "OME-XML: unknown order"),
     ],
 )
@@ -222,10 +226,10 @@ def test_descriptions_that_are_no_xml_or_hostile(tmp_path: Path) -> None:
     companion = '<OME><BinaryOnly MetadataFile="a.companion.ome" UUID="1"/></OME>'
     for text, said in (
         (laughs, "with definitions of its own"),
-        (whole[:-20], "is no whole XML"),
+        (whole[:-20], "is not complete XML"),
         (series, "several images (series)"),
         (companion, "which lie in several files"),
-        (whole.replace("?>", "?>" + "<a>" * 100_000, 1), "is no whole XML"),
+        (whole.replace("?>", "?>" + "<a>" * 100_000, 1), "is not complete XML"),
     ):
         path = tiff_pages(tmp_path / "a.ome.tif", [flat(10), flat(20)], text)
         assert said in refusal(path, channels("A=red,B=blue"))
@@ -234,7 +238,7 @@ def test_descriptions_that_are_no_xml_or_hostile(tmp_path: Path) -> None:
 def test_names_with_signs_of_their_own_and_twice(tmp_path: Path) -> None:
     path = tiff_pages(tmp_path / "a.ome.tif", [flat(10), flat(20)], ome_xml((2, 1, 1), ["β-actin µ", "β-actin µ"]))
     assert pixel(path, channels("2=red")) == [20, 0, 0]
-    assert refusal(path, channels("β-actin µ=red")).startswith("channels: 2 are called 'β-actin µ'")
+    assert refusal(path, channels("β-actin µ=red")).startswith("channels: 2 are named 'β-actin µ'")
     assert "--channels '1=blue,2=green'" in refusal(path), "a name that is two says nothing"
 
 
@@ -273,14 +277,14 @@ def test_plain_pages_are_channels_by_number(tmp_path: Path) -> None:
 def test_colour_images_have_no_channels(tmp_path: Path) -> None:
     Image.fromarray(np.full((3, 4, 3), 9, np.uint8)).save(tmp_path / "a.png")
     assert refusal(tmp_path / "a.png", channels("1=red")).startswith(
-        "channels: expected 1=red in grey, found a colour image"
+        "channels: expected grey channels (1=red), found a colour image"
     )
 
 
 def test_colour_pages_are_no_channels(tmp_path: Path) -> None:
     colours = np.full((3, 4, 3), (10, 20, 30), np.uint8)
     path = tiff_pages(tmp_path / "a.tif", [flat(10), colours])
-    assert refusal(path, channels("2=red")) == "channels: expected 2=red in grey, found a colour page"
+    assert refusal(path, channels("2=red")) == "channels: expected grey channels (2=red), found a colour page"
     assert pixel(path, channels("1=red")) == [10, 0, 0]
 
 
@@ -293,9 +297,9 @@ def test_hyperstacks_of_imagej(tmp_path: Path) -> None:
     stack = tiff_pages(tmp_path / "b.tif", pages, "ImageJ=1.54f\nimages=4\nslices=4\n")
     assert pixel(stack, Reading(page="max")) == [26, 26, 26]
     film = tiff_pages(tmp_path / "c.tif", pages, "ImageJ=1.54f\nimages=4\nframes=4\n")
-    assert refusal(film, Reading(page="max")) == "time points: 4 of them, expected 1; save the one that is meant"
+    assert refusal(film, Reading(page="max")) == "time points: 4 of them, expected 1; save the one you want"
     large = tiff_pages(tmp_path / "d.tif", pages[:1], "ImageJ=1.54f\nimages=900\nslices=900\n")
-    assert refusal(large).startswith("several pages: ImageJ says 900, and lists 1")
+    assert refusal(large).startswith("several pages: ImageJ declares 900, but the file has 1")
 
 
 def test_layouts_are_built_only_for_pages_that_are_there() -> None:
@@ -371,4 +375,4 @@ def test_another_number_of_channels_is_told(tmp_path: Path) -> None:
     assert reading_of(images.manifest).of == 0
     assert any("Images have different numbers of channels: 2, 3" in str(note) for note in images.odd)
     told = decode(path, LIMIT, Reading(Intensity(0, 4095), channels=rule.channels, of=2)).remarks
-    assert told[0] == "3 channels, the images of the study have 2"
+    assert told[0] == "3 channels, but images of the study have 2"

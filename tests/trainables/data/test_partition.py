@@ -123,7 +123,7 @@ def test_a_fixed_test_split_stays_and_the_rest_is_divided() -> None:
         assert train / (train + valid) == pytest.approx(0.70 / 0.85, abs=0.04)
     with pytest.raises(InputError, match="1 group \\('nobody'\\) not in the data"):
         make_partition(manifest, "stratified", fixed_test=frozenset(["nobody"]))
-    with pytest.raises(InputError, match="stratified only"):
+    with pytest.raises(InputError, match="needs the policy stratified"):
         make_partition(manifest, "ifpo", fixed_test=test)
 
 
@@ -136,7 +136,7 @@ def test_all_classes_with_too_few_groups_are_told_at_once(policy: Policy) -> Non
     assert "class 'one' has 1 group ('one00'), expected at least 3" in text
     assert "class 'two' has 2 groups ('two00', 'two01'), expected at least 3" in text
     assert "'fine'" not in text
-    for way_out in ("Merge", "add images of further groups", "split column", "--group-by"):
+    for way_out in ("Merge", "add images of more groups", "split column", "--group-by"):
         assert way_out in text
 
 

@@ -119,7 +119,7 @@ def test_magnifications_right_below_the_classes_are_no_groups() -> None:
     files = [f"{name}/{scale}/{c}{i}.png" for c, name in enumerate(CLASSES) for scale in SCALES for i in range(6)]
     assert "--group-by parent" not in proposed(listing_of(files))
     (warning,) = with_groups(listing_of(files), "parent").notes
-    assert "the 4 groups are magnifications by their names ('100X', '200X', '400X', '40X')" in warning
+    assert "the 4 groups have names of magnifications ('100X', '200X', '400X', '40X')" in warning
 
 
 def test_magnifications_that_a_layout_calls_groups_are_told() -> None:
@@ -127,7 +127,7 @@ def test_magnifications_that_a_layout_calls_groups_are_told() -> None:
         Entry(f"{scale}/{label}/{i}.png", label, scale) for scale in SCALES for label in CLASSES for i in range(2)
     ]
     (warning,) = with_groups(Listing("dataset x", Path("/x"), entries, group_meaning="folder level 1"), None).notes
-    assert "the 4 groups are magnifications by their names" in warning
+    assert "the 4 groups have names of magnifications" in warning
     patients = [Entry(entry.file, entry.label, f"pat_{number}") for number, entry in enumerate(entries)]
     assert with_groups(Listing("dataset x", Path("/x"), patients, group_meaning="folder level 1"), None).notes == ()
 

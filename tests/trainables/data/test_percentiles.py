@@ -50,7 +50,7 @@ def test_they_are_of_training_images(tmp_path: Path, kind: type) -> None:
     assert [intensity.low, intensity.high] == pytest.approx(np.percentile(values, [1, 99]), rel=0.03)
     assert reading_of(load(write(tmp_path / "two", 900, kind)).manifest).intensity == intensity, "test images count not"
     assert "the percentiles 1 and 99 of training images" in str(found.odd[0])
-    assert any("are cut off" in str(note) for note in found.odd)
+    assert any("are clipped" in str(note) for note in found.odd)
 
 
 def test_each_image_has_the_same_weight() -> None:
@@ -64,7 +64,7 @@ def test_each_image_has_the_same_weight() -> None:
 
 
 @pytest.mark.parametrize(
-    ("training", "told"), [((), "no training image has more than 8 bits"), (("one",), "widen them")]
+    ("training", "told"), [((), "no training image has more than 8 bits"), (("one",), "choose wider ones")]
 )
 def test_what_gives_no_range_is_a_fault(training: tuple[str, ...], told: str) -> None:
     faults = Faults("data")

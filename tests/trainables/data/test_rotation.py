@@ -60,7 +60,7 @@ def test_no_more_are_made_than_there_are() -> None:
     images = manifest({"a": 3, "b": 3})
     first = make_partition(images, "stratified")
     assert len(rotate(images, [first], 2, seed=0)) == 2
-    with pytest.raises(InputError, match=r"--partitions 9: only [234] different ones") as caught:
+    with pytest.raises(InputError, match=r"--partitions 9: only [234] different partitions") as caught:
         rotate(images, [first], 9, seed=0)
     assert "Ask for --partitions" in caught.value.advice
     tight = Partition({"a00": "train", "a01": "valid", "b00": "train", "b01": "valid"}, "given")

@@ -77,7 +77,7 @@ def test_links_out_of_the_root_are_refused(tmp_path: Path) -> None:
     (tmp_path / "data/a/folder").symlink_to(tmp_path / "elsewhere")
     listing = list_source(tmp_path / "data", DatasetOptions())
     assert [entry.file for entry in listing.entries] == ["a/1.png"]
-    left = "outside of the data root: the link leads out of it"
+    left = "outside the data root: the link leads out of it"
     assert listing.refused == [("a/folder", left), ("a/link.png", left)]
     wider = list_source(tmp_path / "data", DatasetOptions(data_root=tmp_path))
     assert [entry.file for entry in wider.entries] == ["data/a/1.png", "data/a/folder/2.png", "data/a/link.png"]
@@ -122,7 +122,7 @@ def test_three_label_columns_are_one_error_with_the_option(tmp_path: Path) -> No
     found = listed(tmp_path / "t.csv", label_column="LABEL_B", group_column="slide")
     assert found == [("1.png", "y", "s", "")]
     assert "no such column" in error_of(tmp_path / "t.csv", label_column="nothing", group_column="slide")
-    assert "given for two things" in error_of(tmp_path / "t.csv", label_column="slide", group_column="slide")
+    assert "was given two roles" in error_of(tmp_path / "t.csv", label_column="slide", group_column="slide")
 
 
 def test_faults_of_a_table_come_together(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_data_root_decides_what_paths_mean(tmp_path: Path) -> None:
     found = listed(table, data_root=tmp_path / "images")
     assert [row[0] for row in found] == ["1.png", "2.png"]
     table.write_text(f"file,label,group\n{tmp_path}/outside.png,x,g\n")
-    assert "outside of the data root" in error_of(table, data_root=tmp_path / "images")
+    assert "outside the data root" in error_of(table, data_root=tmp_path / "images")
     assert "expected a folder" in error_of(table, data_root=tmp_path / "nothing")
 
 
@@ -159,7 +159,7 @@ def test_a_table_cannot_leave_through_a_link(tmp_path: Path) -> None:
     touch(tmp_path, "secret/1.png", "d/2.png")
     (tmp_path / "d/way").symlink_to(tmp_path / "secret")
     (tmp_path / "d/t.csv").write_text("file,label,group\nway/1.png,x,g\n")
-    assert "outside of the data root" in error_of(tmp_path / "d/t.csv")
+    assert "outside the data root" in error_of(tmp_path / "d/t.csv")
 
 
 def test_damaged_tables(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_folder_with_labels_csv_is_read_through_it(tmp_path: Path) -> None:
     listing = list_source(tmp_path, DatasetOptions())
     assert listing.group_meaning == "column group of labels.csv"
     assert len(listing.entries) == 2
-    assert listing.other == [("b/3.png", "not named in the table: not used")]
+    assert listing.other == [("b/3.png", "not listed in the table: not used")]
     (tmp_path / "labels.tsv").write_text("x")
     assert "holds 2 tables" in error_of(tmp_path)
 
@@ -232,14 +232,14 @@ def test_group_by() -> None:
 def test_group_by_faults() -> None:
     assert "one group per class" in group_error(FILES, "parent")
     assert "no parentheses" in group_error(FILES, "p.")
-    assert "regular expression, which this is not" in group_error(FILES, "(")
+    assert "regular expression, found an invalid one" in group_error(FILES, "(")
     message = group_error(FILES, r"(p1)")
     assert "2 of 4 files do not match: 'PD/p2_1.png', 'PD/p3_9.png'" in message
 
 
 def test_one_folder_for_all_images_is_no_group() -> None:
     listing = Listing("dataset x", Path("/x"), [Entry("images/1.png", "a"), Entry("images/2.png", "b")])
-    with pytest.raises(InputError, match="one single group"):
+    with pytest.raises(InputError, match="a single group"):
         with_groups(listing, "parent")
 
 

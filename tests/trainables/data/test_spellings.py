@@ -106,7 +106,7 @@ def test_spellings_of_a_group_are_refused_with_the_option_that_joins_them(tmp_pa
     assert [entry.group for entry in grouped.entries] == ["P0", "P0", "P0", "P0", "002", "002", "3"]
     assert grouped.meaning == "column patient of t.csv, spellings joined"
     assert grouped.notes == (
-        "Groups joined from several spellings (2), each called as most of its images are: "
+        "Groups joined from several spellings (2), each under the name that most of its images have: "
         "'002', '2'; 'P0', 'P 0', 'p0'.",
     )
 
@@ -129,7 +129,11 @@ def test_words_for_a_missing_group_are_no_patient(tmp_path: Path) -> None:
         assert "column 'patient': 5 rows without a group (data rows '1', '2', '4', '5', '6'; " in message
         assert "2 'nan', 1 'NaN', 1 empty, 1 'unknown')" in message
     listing = Listing("dataset x", Path("/x"), [Entry("a/unknown/1.png", "a"), Entry("b/p/2.png", "b")])
-    with pytest.raises(InputError, match=r"1 images have no group but a word .*1 'unknown'.*: 'a/unknown/1.png'"):
+    with pytest.raises(
+        InputError,
+        match=r"1 images have a word for a missing value as their group .*1 'unknown'.*: "
+        r"'a/unknown/1.png'",
+    ):
         with_groups(listing, "parent")
 
 
@@ -160,7 +164,7 @@ def test_one_value_is_one_class(tmp_path: Path, cells: list[str], classes: list[
     listing = list_source(table(tmp_path, rows(*[(label, f"p{n}") for n, label in enumerate(cells)])), DatasetOptions())
     assert [entry.label for entry in listing.entries] == list(classes)
     assert bool(listing.notes) == (list(classes) != cells)
-    assert all("are one class each" in note for note in listing.notes)
+    assert all("are read as one class each" in note for note in listing.notes)
 
 
 def test_values_are_called_as_the_study_calls_them(tmp_path: Path) -> None:
@@ -172,7 +176,7 @@ def test_values_are_called_as_the_study_calls_them(tmp_path: Path) -> None:
 
 def test_words_of_yes_and_no_beside_other_numbers_are_refused(tmp_path: Path) -> None:
     source = table(tmp_path, rows(("True", "p"), ("1", "q"), ("2", "r")))
-    assert "True or False stand beside numbers ('1', '2', 'True')" in error_of(source)
+    assert "True or False are mixed with numbers ('1', '2', 'True')" in error_of(source)
 
 
 def test_folders_of_one_number_are_refused() -> None:
@@ -213,7 +217,7 @@ def test_a_column_for_each_class_is_read_on_request(tmp_path: Path) -> None:
     source = table(tmp_path, ONE_HOT)
     listing = list_source(source, DatasetOptions(label_column="MEL, NV,bcc"))
     assert [entry.label for entry in listing.entries] == ["MEL", "NV", "BCC"]
-    assert listing.notes == ("Labels are read from 3 columns of 0 and 1, a class each: MEL, NV, BCC.",)
+    assert listing.notes == ("Labels are read from 3 columns of 0 and 1, one class each: MEL, NV, BCC.",)
     assert listing.entries[0].extra == {}
     wrong = table(tmp_path, ONE_HOT + "3.png,1,1,0,s\n4.png,0,0,0,t\n5.png,x,0,1,u\n")
     message = error_of(wrong, label_column="MEL,NV,BCC")
@@ -230,21 +234,21 @@ def test_patients_hold_slides(tmp_path: Path) -> None:
     assert [entry.group for entry in listing.entries] == ["p1", "p1", "p2", "p2"]
     assert listing.group_meaning == "column patient of t.csv"
     assert listing.notes == (
-        "Groups are read from column 'patient', beside 'slide'; for another: --group-column slide",
+        "Groups are read from column 'patient', not from 'slide'; for another: --group-column slide",
     )
     (warning,) = list_source(source, DatasetOptions(group_column="slide")).notes
     assert "--group-column slide may divide one patient between training and test" in warning
     table(tmp_path, head + cells + "4.png,a,s1,p2\n")
     told, warning = list_source(source, DatasetOptions()).notes
     assert told.startswith("Groups are read from column 'patient'")
-    assert warning.startswith("Warning: one value of 'slide' stands beside several of 'patient'.")
+    assert warning.startswith("Warning: one value of 'slide' occurs with several of 'patient'.")
 
 
 def test_a_rule_that_divides_a_column_of_patients_warns(tmp_path: Path) -> None:
     source = table(tmp_path, "file,label,patient\n0.png,a,p1\n1.png,a,P1\n2.png,b,p2\n3.png,b,nan\n4.png,b,\n")
     rule = r"([0-9]+)\.png"
     (warning,) = with_groups(list_source(source, DatasetOptions(group_by=rule)), rule).notes
-    assert "groups read by --group-by divide 1 of 2 values of column 'patient'" in warning
+    assert "groups read by --group-by divide 1 of the 2 values of column 'patient'" in warning
     assert warning.endswith("--group-column patient")
 
 

@@ -86,7 +86,7 @@ def test_unknown_words_stop_and_are_said_with_an_option(tmp_path: Path, name: st
 
 def test_numbers_may_be_folds_and_are_asked_about(tmp_path: Path) -> None:
     message = error_of(table(tmp_path, {"fold": ("0", "1", "2")}))
-    assert "give --fold-column fold --test-fold 2 where these are folds" in message
+    assert "give --fold-column fold --test-fold 2 if these are folds" in message
     assert "--split-words train=WORD,valid=WORD,test=WORD" in message
 
 

@@ -76,15 +76,15 @@ NOTED = "file,label,patient,note\n1.png,a,p,ok\n2.png,b,q,ok\n3.png,a,r,{}\n4.pn
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (NOTED.format('"5 mm', "ok"), "unexpected end of data; a quotation mark is opened and not closed"),
+        (NOTED.format('"5 mm', "ok"), "unexpected end of data; a quotation mark is not closed"),
         (
             NOTED.format('"5 mm', '7 mm"'),
-            "row 4 has a cell of several lines that are rows by themselves ('4.png,b,s,ok')",
+            "row 4 has a cell that swallows further rows ('4.png,b,s,ok')",
         ),
         (NOTED.format('"5 mm', '7"').replace("4.png,b,s,ok\n", ""), "('5.png,a,t,7')"),
         (
             NOTED.format('"5" mm', "ok"),
-            "line 4: ',' expected after '\"'; a quotation mark is opened and not closed, or",
+            "line 4: ',' expected after '\"'; a quotation mark is not closed, or",
         ),
     ],
 )
@@ -102,8 +102,8 @@ def test_blanks_before_quotation_marks_are_no_part_of_a_cell(tmp_path: Path) -> 
 def test_what_a_column_is_read_for_by_a_part_of_its_name_is_told(tmp_path: Path) -> None:
     content = PLAIN.replace("file,label,", "mask_file,old_label,")
     assert listing_of(tmp_path, content).notes == (
-        "The file is read from column 'mask_file', by a part of its name; for another: --file-column NAME",
-        "The label is read from column 'old_label', by a part of its name; for another: --label-column NAME",
+        "The file is read from column 'mask_file', recognised by part of its name; for another: --file-column NAME",
+        "The label is read from column 'old_label', recognised by part of its name; for another: --label-column NAME",
     )
 
 
@@ -113,7 +113,7 @@ def test_a_rule_that_divides_a_column_of_patients_is_warned_of(tmp_path: Path, r
     grouped = with_groups(list_source(tmp_path / "t.csv", DatasetOptions(group_by=rule)), rule)
     assert len({entry.group for entry in grouped.entries}) == 2
     (note,) = grouped.notes
-    assert note.startswith("Warning: groups read by --group-by divide 1 of 1 values of column 'patient'")
+    assert note.startswith("Warning: groups read by --group-by divide 1 of the 1 values of column 'patient'")
     assert grouped.warnings == (note,)
 
 
@@ -124,9 +124,7 @@ def test_a_column_of_patients_with_one_image_each_is_no_reason_to_warn(tmp_path:
 
 def test_groups_that_a_spreadsheet_wrote_in_short_are_warned_of(tmp_path: Path) -> None:
     (note,) = listing_of(tmp_path, PLAIN.replace(",p\n", ",1.23457E+11\n")).notes
-    assert note.startswith(
-        "Warning: 1 groups of column 'patient' are numbers that a spreadsheet wrote in short ('1.23457E"
-    )
+    assert note.startswith("Warning: 1 groups of column 'patient' are numbers that a spreadsheet shortened ('1.23457E")
 
 
 def test_separators_in_quotes_are_not_counted(tmp_path: Path) -> None:
@@ -145,12 +143,12 @@ def test_spreadsheets_are_refused_with_the_way_to_save_them(tmp_path: Path, suff
     touch(tmp_path, f"t{suffix}", f"d/labels{suffix}", "d/a/1.png")
     for source in (tmp_path / f"t{suffix}", tmp_path / "d"):
         message = error_of(source)
-        assert f"spreadsheets of this kind ({suffix.lower()}) are not read, expected .csv, .tsv, .xlsx or" in message
+        assert f"{suffix.lower()} spreadsheets are not supported, expected .csv, .tsv, .xlsx or" in message
         assert "Open it and save it as .xlsx, then: --data " in message
 
 
 def test_a_spreadsheet_by_another_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a spreadsheet or an archive by its first bytes, expected text"):
+    with pytest.raises(InputError, match="its first bytes are those of a spreadsheet or an archive, expected the text"):
         listing_of(tmp_path, b"PK\x03\x04" + bytes(20))
 
 
@@ -172,7 +170,7 @@ def test_files_are_found_by_another_case_or_without_their_suffix(tmp_path: Path)
     found = ["Images/scan_1.png", "Images/scan_2.TIF", "images2/caf\u00e9.jpg", "scan_3.v2.png", "1.png"]
     assert [entry.file for entry in listing.entries] == found
     assert listing.notes == (
-        "4 files were found by another case or with a suffix that the table leaves out, for instance "
+        "4 files were found with other capitals or with a suffix that the table leaves out, for instance "
         "'images/SCAN_1.PNG' as 'Images/scan_1.png'.",
     )
 
@@ -182,7 +180,7 @@ def test_files_that_may_be_several_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         files_of(tmp_path, "a", "B.PNG", "c", "C.png", "b.png")
     message = str(caught.value)
-    assert "2 files may be several" in message
+    assert "2 paths fit several files" in message
     assert "'a', 'B.PNG'" in message
     assert "1 files are listed more than once: 'C.png'" in message
 
@@ -204,5 +202,5 @@ def test_a_path_found_by_case_does_not_leave_the_root(tmp_path: Path) -> None:
     touch(tmp_path, "secret/1.png", "d/2.png")
     (tmp_path / "d/way").symlink_to(tmp_path / "secret")
     for cell in ("WAY/1.png", "way/1", "C:\\way\\1.png"):
-        with pytest.raises(InputError, match="outside of the data root"):
+        with pytest.raises(InputError, match="outside the data root"):
             files_of(tmp_path / "d", cell)

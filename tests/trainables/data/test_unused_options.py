@@ -80,4 +80,4 @@ def test_words_of_splits_that_nothing_reads(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["folders", "table"])
 def test_no_test_fold_where_there_are_no_folds(tmp_path: Path, kind: str) -> None:
-    assert "about folds, and no image is in one" in error_of(source_of(tmp_path, kind), test_fold="none")
+    assert "was given, but no image is in a fold" in error_of(source_of(tmp_path, kind), test_fold="none")

@@ -111,7 +111,7 @@ def test_titles_above_the_header_are_passed_over_and_told(tmp_path: Path) -> Non
 
     listing = listed(book(tmp_path, (("Table S1",), ("of 2024",), (), *ROWS), merged))
     assert cells_of(listing) == READ
-    assert listing.notes == ("Sheet 'Sheet': 2 rows above the header are passed over ('Table S1', 'of 2024').",)
+    assert listing.notes == ("Sheet 'Sheet': 2 rows above the header are skipped ('Table S1', 'of 2024').",)
 
 
 def test_a_title_of_several_cells_is_refused(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_hidden_rows_are_read_and_told(tmp_path: Path) -> None:
 
     listing = listed(book(tmp_path, change=hide))
     assert cells_of(listing) == READ
-    assert listing.notes == ("Sheet 'Sheet': 1 rows are hidden there, by a filter perhaps, and read as the others.",)
+    assert listing.notes == ("Sheet 'Sheet': 1 hidden rows, perhaps hidden by a filter, are read like the others.",)
 
 
 def test_several_sheets_are_asked_about(tmp_path: Path) -> None:
@@ -163,10 +163,10 @@ def test_several_sheets_are_asked_about(tmp_path: Path) -> None:
 
     source = book(tmp_path, change=two)
     message = error_of(source)
-    assert "2 sheets hold something ('Sheet', 'Second sheet'), expected one" in message
+    assert "2 sheets are not empty ('Sheet', 'Second sheet'), expected one" in message
     assert "Say which: --sheet Sheet or --sheet 'Second sheet'" in message
     assert [label for _, label, _ in cells_of(listed(source, sheet="second sheet"))] == ["c", "d"]
-    assert "the sheets are 'Sheet', 'Second sheet', 'Empty'" in error_of(source, sheet="Third")
+    assert "no such sheet, found 'Sheet', 'Second sheet', 'Empty'" in error_of(source, sheet="Third")
     assert "sheet 'Empty' is empty" in error_of(source, sheet="Empty")
 
 
@@ -176,7 +176,7 @@ def test_a_hidden_sheet_is_told_and_can_be_named(tmp_path: Path) -> None:
         made["lists"].sheet_state = "hidden"
 
     (note,) = listed(book(tmp_path, change=two)).notes
-    assert note == "Sheet 'Sheet' is read; hidden ones hold something too: 'lists' (--sheet NAME)."
+    assert note == "Sheet 'Sheet' is read; hidden ones are not empty either: 'lists' (--sheet NAME)."
 
 
 def test_rows_and_columns_that_no_table_has(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_workbook_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pyte
 def test_what_is_no_workbook(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "t.xlsx").write_bytes(content)
     message = error_of(tmp_path / "t.xlsx")
-    assert "cannot be read as a workbook of Excel" in message
+    assert "cannot be read as an Excel workbook" in message
     assert "without a password" in message
 
 
@@ -206,7 +206,7 @@ def test_any_cut_through_a_workbook_is_an_error_of_one_sentence(tmp_path: Path) 
     whole = book(tmp_path).read_bytes()
     for length in range(0, len(whole), 97):
         (tmp_path / "t.xlsx").write_bytes(whole[:length])
-        assert "cannot be read as a workbook of Excel" in error_of(tmp_path / "t.xlsx")
+        assert "cannot be read as an Excel workbook" in error_of(tmp_path / "t.xlsx")
 
 
 def rewritten(source: Path, part: str, before: str, after: str) -> None:

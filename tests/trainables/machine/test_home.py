@@ -32,7 +32,7 @@ def test_caches_of_a_home_that_cannot_be_written_lie_in_a_private_folder(
     assert private.stat().st_mode & 0o777 == 0o700
     assert default_cache() == private / "cache" / "orch"
     assert told == [
-        f"Note: the home folder /proc/none cannot be written: what is kept between searches lies in {private} "
+        f"Note: the home folder /proc/none cannot be written: what is kept between searches is stored in {private} "
         "(XDG_CACHE_HOME names another place)."
     ]
     monkeypatch.delenv("XDG_CACHE_HOME")

@@ -46,14 +46,14 @@ def test_names(asked: str, resolved: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "message", "advice"),
     [
-        ("resnet81", "found none such in timm and torchvision", "resnet18"),
-        ("squeezenet", "found none such in", "squeezenet1_1"),
-        ("torchvision:inception_v4", "found none such in torchvision", "inception_v3"),
+        ("resnet81", "found no such name in timm and torchvision", "resnet18"),
+        ("squeezenet", "found no such name in", "squeezenet1_1"),
+        ("torchvision:inception_v4", "found no such name in torchvision", "inception_v3"),
         ("keras:resnet18", "found 'keras' before the colon", "'resnet18'"),
         ("resnet18.imagenet", "found 'imagenet'", "tv_in1k"),
-        ("EfficientNet-B0", "found none such in timm and torchvision", "efficientnet_b0"),
-        ("resnet81.a1_in1k", "found none such in timm and torchvision", "resnet18"),
-        ("hf-hub:someone/net", "expected a repository of timm's, hf-hub:timm/NAME, found 'someone/net'", "--weights"),
+        ("EfficientNet-B0", "found no such name in timm and torchvision", "efficientnet_b0"),
+        ("resnet81.a1_in1k", "found no such name in timm and torchvision", "resnet18"),
+        ("hf-hub:someone/net", "expected a repository of timm, hf-hub:timm/NAME, found 'someone/net'", "--weights"),
     ],
 )
 def test_unknown_names_suggest_near_ones(asked: str, message: str, advice: str) -> None:
@@ -72,7 +72,7 @@ def test_every_name_that_timm_has_given_up_means_one_of_today() -> None:
     for old in _registry._deprecated_models:
         resolved = resolve_name(old)
         assert resolved.removeprefix("timm:").partition(".")[0] in today
-        assert renamed(old, resolved) == [f"{old} is an old name: it is called {resolved} now."]
+        assert renamed(old, resolved) == [f"{old} is an old name; it is now called {resolved}."]
     assert renamed("timm/resnet18", resolve_name("resnet18")) == []
 
 
@@ -183,13 +183,13 @@ def test_a_teacher_of_another_architecture_is_refused_with_the_key_of_its_studen
     torch.save({"student": student, "teacher": timm.create_model("resnet18").state_dict()}, tmp_path / "w.pth")
     with pytest.raises(InputError, match="found another network's") as raised:
         open_backbone(Form("test_resnet"), tmp_path / "w.pth", 0)
-    told = "teacher is taken, averaged weights; it also holds student (--weights-key student)."
+    told = "teacher is used (averaged weights); it also holds student (--weights-key student)."
     assert raised.value.advice.endswith(f"--weights FILE. Of weights w.pth: {told}")
     opened = open_backbone(Form("test_resnet"), FilePart(tmp_path / "w.pth", "student"), 0)
     assert torch.equal(opened.module.state_dict()["conv1.0.weight"], student["conv1.0.weight"])
 
 
 def test_an_architecture_without_weights_in_its_library() -> None:
-    with pytest.raises(InputError, match="its library has none") as raised:
+    with pytest.raises(InputError, match="found none in its library") as raised:
         open_backbone(Form("mobilenetv2_035"), "hub", 0)
     assert "--weights none" in raised.value.advice

@@ -174,7 +174,11 @@ def test_its_own_pooling_is_the_network_itself() -> None:
 @pytest.mark.parametrize(
     ("form", "said", "advice"),
     [
-        (Form(RESNET, 64, "layerr3"), "network.ends_at: expected the name of a part", "Nearest names: layer3"),
+        (
+            Form(RESNET, 64, "layerr3"),
+            "network.ends_at: expected the name of a layer or block",
+            "Nearest names: layer3",
+        ),
         (Form(RESNET, 64, "nothing like it"), "found 'nothing like it'", "Nearest names: conv1, bn1, act1"),
         (Form(RESNET, 64, "", "mean"), r'network.pooling: expected "own" \(it has no tokens\), found "mean"', "Leave"),
         (Form(VIT, 64, "norm", "both", 99), "network.joined: expected at most as many", "Choose fewer"),
@@ -182,7 +186,11 @@ def test_its_own_pooling_is_the_network_itself() -> None:
         (Form("mixer_s16_224", 224, "", "both"), r"there is no class token there\), found \"both\"", "mean"),
         (Form(RESNET, 64, "", "own", 9), "found 9 of 5", "Choose fewer"),
         (Form("own:lenet5", 32, "", "own", 2), "found 2 of none that are known", "Choose fewer"),
-        (Form("inception_v3", 40, "Mixed_5d"), "expected an image size that it takes, found 40 pixels", "Its own size"),
+        (
+            Form("inception_v3", 40, "Mixed_5d"),
+            "expected an image size that the network accepts, found 40 pixels",
+            "Its default size",
+        ),
     ],
 )
 def test_what_a_network_has_not_is_refused(form: Form, said: str, advice: str) -> None:

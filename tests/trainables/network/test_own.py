@@ -128,8 +128,11 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        (Form("own:cnn4", 32), "max_pool4: expected a window that fits into 4 × 4 places, which 32 pixels leave there"),
-        (Form("own:vit_p14", 100), "expected an image size that its patches of 14 pixels divide, found 100 pixels"),
+        (
+            Form("own:cnn4", 32),
+            "max_pool4: expected a window that fits into the 4 × 4 positions left there by 32 pixels",
+        ),
+        (Form("own:vit_p14", 100), "expected an image size divisible by its patch size, 14 pixels, found 100 pixels"),
     ],
 )
 def test_a_size_that_does_not_fit_is_refused(form: Form, said: str) -> None:

@@ -105,9 +105,9 @@ def test_of_several_averaged_weights_are_taken_and_a_key_takes_another(
     assert (found.identity, asked.identity) == (f"{found.digest}#{first}", f"{found.digest}#{other}")
     assert found.origin == f"file last.pth.tar, {first}"
     assert file_of(FilePart(path, first)).settled() == found, "said or not, it is the same"
-    averaged = ", averaged weights" if "ema" in first or "teacher" in first else ""
+    averaged = " (averaged weights)" if "ema" in first or "teacher" in first else ""
     also = f"; it also holds {other} (--weights-key {other})."
-    assert file_of(path).note() == f"weights last.pth.tar: {first} is taken{averaged}{also}"
+    assert file_of(path).note() == f"weights last.pth.tar: {first} is used{averaged}{also}"
     places = Places(tmp_path, tmp_path, "hub", ((asked.identity, str(path)),))
     assert places.weights_of(asked.identity) == FilePart(path, other), "whoever goes on need not be told"
 
@@ -126,7 +126,7 @@ def test_a_key_that_is_not_there(tmp_path: Path) -> None:
     assert raised.value.message.endswith("w.pth': expected a key that it has, found 'teacher'")
     assert raised.value.advice == "It holds model_ema, state_dict: --weights-key KEY"
     torch.save(tensors(), tmp_path / "w.pth")
-    with pytest.raises(InputError, match="Leave --weights-key out: it holds one set alone"):
+    with pytest.raises(InputError, match="Leave --weights-key out: it holds only one set"):
         read_tensors(tmp_path / "w.pth", "teacher")
 
 
@@ -178,7 +178,7 @@ def test_layers_of_zeros_are_refused(only: str) -> None:
 def test_a_part_of_a_backbone_is_refused() -> None:
     message = broken(lambda found: found.pop("layer1.0.weight")).message
     assert message == (
-        "weights file w.pth: expected those of timm:net, found a part of them: 7 of 8 tensors match; "
+        "weights file w.pth: expected those of timm:net, found only part of them: 7 of 8 tensors match; "
         "1 are missing (layer1.0.weight [4, 4, 3, 3])"
     )
 
@@ -186,11 +186,11 @@ def test_a_part_of_a_backbone_is_refused() -> None:
 def test_what_the_file_holds_is_shown_beside_what_is_wanted() -> None:
     message = broken(lambda found: found.update({"conv.w": found.pop("stem.weight")})).message
     assert "1 are missing (stem.weight [4, 3, 3, 3])" in message
-    assert "the file has 1 that the backbone has not (conv.w [4, 3, 3, 3])" in message
+    assert "the file has 1 that the backbone does not have (conv.w [4, 3, 3, 3])" in message
 
 
 def test_a_deeper_network_of_the_same_family_is_refused() -> None:
     """ResNet 101 has all tensors of ResNet 50, of the same shapes."""
     message = broken(lambda found: found.update({"layer1.2.weight": torch.ones(4, 4, 3, 3)})).message
-    assert "found another network's: 8 of 8 tensors match; the file has 1 that the backbone has not" in message
+    assert "found another network's: 8 of 8 tensors match; the file has 1 that the backbone does not have" in message
     assert "layer1.2.weight [4, 4, 3, 3]" in message

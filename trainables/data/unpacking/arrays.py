@@ -86,7 +86,9 @@ def npz_arrays(path: Path, subject: str) -> list[Array]:
     except DAMAGED as error:
         raise damaged(subject, error) from error
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"{subject}: holds array {twice[0]!r} more than once", "Save it anew: numpy.savez_compressed")
+        raise InputError(
+            f"{subject}: holds array {twice[0]!r} more than once", "Save it again with numpy.savez_compressed"
+        )
     return [_array(subject, name.removesuffix(".npy"), partial(_member, path, name)) for name in names]
 
 

@@ -98,10 +98,10 @@ def _check_room(place: Path, contents: Contents) -> None:
     needed = contents.size + contents.files * BLOCK_BYTES
     faults = []
     if needed + _MARGIN_BYTES > free:
-        faults.append(f"{gigabytes(needed)} and {gigabytes(_MARGIN_BYTES)} to spare, {gigabytes(free)} are free")
+        faults.append(f"{gigabytes(needed)} and {gigabytes(_MARGIN_BYTES)} to spare (free: {gigabytes(free)})")
     disk = os.statvfs(place)
     if disk.f_files and contents.files > disk.f_favail:
-        faults.append(f"{contents.files:,} files, the disk takes {disk.f_favail:,} more")
+        faults.append(f"{contents.files:,} files (the disk takes {disk.f_favail:,} more)")
     if faults:
         raise InputError(
             f"{contents.subject}: unpacking it into {place} needs {' and '.join(faults)}",
@@ -116,7 +116,7 @@ def _alone(lock: Path, show: Show) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            show("Another process unpacks the same just now: waiting for it.")
+            show("Another process is unpacking the same data: waiting for it.")
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
             pass

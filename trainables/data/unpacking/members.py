@@ -18,15 +18,15 @@ Kind = Literal["file", "folder", "link", "device"]
 _MOST_NAME_BYTES, _MOST_PATH_BYTES = 255, 2000
 _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 _SENTENCES = {
-    "outside": "files that lead out of the folder (.., a path from the root or a drive): {names}",
+    "outside": "files that would land outside the folder (.., absolute paths or drives): {names}",
     "link": "links: {names}; pack what they lead to (zip does, tar does with -h --hard-dereference)",
     "device": "devices or pipes: {names}",
     "encrypted": "encrypted files: {names}; unpack it with its password and give the folder",
-    "method": "files packed by a method that is not read: {names}; pack them by the usual one (deflate)",
-    "name": "names that are not valid UTF-8, or hold control characters: {names}; rename these files and pack it anew",
-    "long": "names that are longer than a disk takes: {names}",
-    "twice": "files that are there more than once: {names}",
-    "both": "a file and a folder at once: {names}",
+    "method": "files compressed by a method that is not supported: {names}; use the usual one (deflate)",
+    "name": "names that are not valid UTF-8, or hold control characters: {names}; rename these files and pack it again",
+    "long": "names too long for a disk: {names}",
+    "twice": "files that occur more than once: {names}",
+    "both": "names of both a file and a folder: {names}",
 }
 
 
@@ -63,7 +63,7 @@ def checked_members(listed: Iterable[Listed], subject: str) -> list[Member]:
         if number >= contents.MOST_FILES or total > contents.MOST_BYTES:
             raise InputError(
                 f"{subject}: holds more than {contents.MOST_FILES:,} files or {contents.MOST_BYTES / 1e12:g} TB",
-                "Unpack it by hand and give the folder, if it is what you mean.",
+                "If it is the right one, unpack it by hand and give the folder.",
             )
         path = _path(one.name)
         if path is None:
@@ -79,7 +79,7 @@ def checked_members(listed: Iterable[Listed], subject: str) -> list[Member]:
     for fault, sentence in _SENTENCES.items():
         if names := [printable(name) for name in faulty.get(fault, [])]:
             faults.add(sentence.format(names=named(names)))
-    faults.raise_if_any("Nothing was unpacked. Pack the images anew, or unpack them by hand and give the folder.")
+    faults.raise_if_any("Nothing was unpacked. Pack the images again, or unpack them by hand and give the folder.")
     if not any(not member.is_folder for member in members):
         raise InputError(f"{subject}: holds no files, expected images in class folders", "Give another: --data")
     return members

@@ -40,7 +40,7 @@ class Opened:
         except InputError as error:
             if self.packed is None:
                 raise
-            told = f"They were unpacked from {self.packed}: files are corrected there, not in the folder."
+            told = f"They were unpacked from {self.packed}: correct the files there, not in the folder."
             raise InputError(error.message, f"{error.advice}\n{told}") from error
 
 
@@ -59,7 +59,7 @@ def opened(source: Path, cache: Path, show: Show, *, labelled: bool = True) -> O
         return Opened(source)
     subject = f"{kind} {source}"
     if advice := how_to_unpack(source):
-        raise InputError(f"{subject}: archives of this kind are not read, expected .zip, .tar, .tar.gz, …", advice)
+        raise InputError(f"{subject}: archives of this kind are not supported, expected .zip, .tar, .tar.gz, …", advice)
     try:
         files = [source] if kind == "archive" else stack_files(source, subject)
         telling = Slowly(show, f"{source.name}: read", sum(path.stat().st_size for path in files))

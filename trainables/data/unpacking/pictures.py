@@ -46,13 +46,13 @@ def pictures_of(array: Array, faults: Faults) -> Pictures | None:
     elif not is_last and not is_first:
         fault = "expected N × H × W or N × H × W × 3"
     elif array.is_pickled:
-        fault = "is pickled, which is not opened: images of one size in one array are not, others save as PNG"
+        fault = "is pickled, which is not opened: put images of one size into one array, or save them as PNG"
     elif array.dtype.kind != "u" or array.dtype.itemsize > 2:
         fault = f"expected uint8 or uint16: {_SMALLER}"
     elif array.dtype.itemsize == 2 and not grey:
-        fault = f"colour of 16 bits, expected uint8: {_SMALLER.partition(';')[0]}"
+        fault = f"16-bit colour, expected uint8: {_SMALLER.partition(';')[0]}"
     elif array.in_columns:
-        fault = "its values lie in the order of Fortran: save it anew, numpy.ascontiguousarray(images)"
+        fault = "its values are in Fortran order: save it again, numpy.ascontiguousarray(images)"
     elif not math.prod(shape):
         fault = "holds no image"
     elif len(shape) == 3 and shape[2] in (3, 4):

@@ -37,17 +37,18 @@ def image_sets(arrays: Sequence[Array], labelled: bool, faults: Faults) -> tuple
     roles = {array.name: role_of(array.name) for array in arrays}
     images = _by_split(arrays, roles, IMAGES, faults)
     if not images:
-        faults.add(f"no array of images by its name, found {', '.join(map(str, arrays)) or 'no array'}")
+        faults.add(f"no array has a name for images, found {', '.join(map(str, arrays)) or 'no array'}")
         return [], list(arrays)
     if "" in images and len(images) > 1:
         faults.add(
-            f"{named([array.name for array in images.values()])} are images, of splits and of none: keep one kind"
+            f"{named([array.name for array in images.values()])} are images, some of a split and some of none: keep "
+            "one kind"
         )
     sets = [_set(arrays, roles, split, images[split], labelled, faults) for split in sorted(images, key=_rank)]
     for array in arrays:
         role = roles[array.name]
         if role.what == LABELS and not role.rest and role.split not in images and role.split:
-            faults.add(f"array {array.name!r} has labels of {role.split}, and there is no array of its images")
+            faults.add(f"array {array.name!r} holds labels of {role.split}, but there is no array of those images")
     used = {id(array) for one in sets for array in (one.images, one.labels, *one.columns.values())}
     return sets, [array for array in arrays if id(array) not in used]
 
@@ -80,7 +81,7 @@ def _set(
     if len(fitting) > 1:
         faults.add(f"arrays {named([array.name for array in fitting])} are all labels by their names: keep one")
     elif called and not fitting:
-        faults.add(f"array {images.name!r} has {count:,} images, and {called[0]} is of another length")
+        faults.add(f"array {images.name!r} has {count:,} images, but {called[0]} has another length")
     elif labelled and not called:
         faults.add(f"array {images.name!r} has no labels beside it")
     for array in mine:

@@ -75,7 +75,8 @@ def stack_files(source: Path, subject: str) -> list[Path]:
     own = role_of(source.stem)
     if own.what == LABELS or own.is_beside:
         raise InputError(
-            f"{subject}: holds no images by its name", f"Give the images beside it: --data {source.with_name('X.npy')}"
+            f"{subject}: by its name it does not hold images",
+            f"Give the images beside it: --data {source.with_name('X.npy')}",
         )
     words = {own.rest} if own.what else {own.rest, ()}
     beside = list[Path]()

@@ -77,10 +77,10 @@ class _Archive:
     def check_end(self) -> None:
         """tarfile ends in silence at a header that it cannot read: only a block of zeros is the end of an archive."""
         if self._stream.last != bytes(tarfile.BLOCKSIZE):
-            raise tarfile.ReadError("its end mark is missing: it is cut off, or damaged in between")
+            raise tarfile.ReadError("its end mark is missing: it is cut short or damaged")
         for piece in pieces(self._stream):  # type: ignore[arg-type]
             if piece.count(0) != len(piece):
-                raise tarfile.ReadError("behind its end there is more, another archive perhaps: pack all in one")
+                raise tarfile.ReadError("more follows after its end, perhaps another archive: pack all in one")
 
 
 class _Stream:

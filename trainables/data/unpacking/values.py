@@ -57,7 +57,8 @@ def _of_rows(array: Array, values: np.ndarray, faults: Faults) -> list[str]:
         wrong = np.flatnonzero(ones != 1)
         faults.add(
             f"array {array}: {len(wrong):,} rows have no class or several (entries {named(list(map(str, wrong)))}); "
-            "several labels for one image are not learned: keep images of one class, or make a column of one question"
+            "several labels for one image are not supported: keep images of one class, or keep the column of one "
+            "question"
         )
         return []
     return [str(number) for number in values.argmax(axis=1).tolist()]

@@ -56,9 +56,8 @@ def _write(subject: str, member: Member, place: Path, opens: Callable[[], IO[byt
         target = place.open("xb")
     except FileExistsError:
         raise InputError(
-            f"{subject}: {member.path} and another file have one name on this disk, which does not tell case or "
-            "accents apart",
-            "Rename one of them and pack it anew.",
+            f"{subject}: {member.path} and another file have the same name on this disk, which ignores case or accents",
+            "Rename one of them and pack it again.",
         ) from None
     with target, opens() as source:
         for piece in pieces(source):

@@ -46,7 +46,7 @@ class LoRA:
             raise InputError(
                 "adaptation \"lora\": expected attention with the linear layers 'qkv' and 'proj', as timm's "
                 "transformers have, found "
-                + ("torch.nn.MultiheadAttention, which has none to update" if has_torchs else "a network without"),
+                + ("torch.nn.MultiheadAttention, which has no such layers" if has_torchs else "none"),
                 "Choose a transformer of timm, such as vit_small_patch16_224, or another --adaptation.",
             )
         for part in attention:
@@ -61,7 +61,8 @@ class LoRA:
         names = added(LowRank, tuple(layers.owner))
         if not any(name.endswith(f"qkv.{DRAWN}") for name in names):
             raise InputError(
-                "adaptation \"lora\": expected attention that calls its layer 'qkv', found one that reads its weights",
+                "adaptation \"lora\": expected attention that calls its layer 'qkv', found one that uses the layer's "
+                "weights directly",
                 "Choose another --adaptation.",
             )
         return names

@@ -83,7 +83,7 @@ def test_empty_folders_are_kept(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="class folder 'c' is empty"), found.blamed():
             list_source(found.path, DatasetOptions())
         with (
-            pytest.raises(InputError, match=f"unpacked from {tmp_path}/a{suffix}: files are corrected there"),
+            pytest.raises(InputError, match=f"unpacked from {tmp_path}/a{suffix}: correct the files there"),
             found.blamed(),
         ):
             list_source(found.path, DatasetOptions())
@@ -139,7 +139,7 @@ def test_archives_in_archives_are_named_and_not_opened(tmp_path: Path) -> None:
     inner = packed(tmp_path / "inner.zip", FILES).read_bytes()
     found = opened(packed(tmp_path / "a.zip", {**FILES, "more.zip": inner}), tmp_path / "cache", silent)
     told = dict(list_source(found.path, DatasetOptions()).other)
-    assert told == {"more.zip": "not read: an archive within the data: unpack it there, or give it by itself"}
+    assert told == {"more.zip": "not read: an archive within the data: unpack it there, or give it alone"}
     only = opened(packed(tmp_path / "b.zip", {"a.zip": inner, "b.zip": inner}), tmp_path / "cache", silent)
     with pytest.raises(InputError, match="no images among 2 files"):
         list_source(only.path, DatasetOptions())
@@ -168,7 +168,7 @@ def test_a_tar_that_stops_between_members_is_no_whole_one(tmp_path: Path, suffix
         assert "its end mark is missing" in error_of(archive)
     two = tmp_path / f"two{suffix}"
     two.write_bytes(pack(plain + plain))
-    assert "behind its end there is more" in error_of(two)
+    assert "more follows after its end" in error_of(two)
 
 
 def test_a_flipped_bit_is_found(tmp_path: Path) -> None:

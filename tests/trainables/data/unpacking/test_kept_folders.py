@@ -90,7 +90,7 @@ def test_two_processes_at_once_unpack_it_once(tmp_path: Path) -> None:
     assert first_writes.wait(60)
     found = opened(archive, cache, second)
     thread.join()
-    assert told[1][0] == "Another process unpacks the same just now: waiting for it."
+    assert told[1][0] == "Another process is unpacking the same data: waiting for it."
     assert sum(text.startswith("Unpacking") for text in (*told[0], *told[1])) == 1
     assert below(found.path) == FILES
 
@@ -103,12 +103,12 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_written(
     monkeypatch.setattr(kept.shutil, "disk_usage", lambda _: SimpleNamespace(free=499_000_000))
     with pytest.raises(InputError) as caught:
         opened(archive, tmp_path / "cache", silent)
-    assert "MB and 0.50 GB to spare, 0.50 GB are free" in str(caught.value)
+    assert "MB and 0.50 GB to spare (free: 0.50 GB)" in str(caught.value)
     assert str(caught.value).endswith("name a folder on another disk: --cache DIR. Nothing was unpacked.")
     assert not folders(tmp_path / "cache")
     monkeypatch.setattr(kept.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**12))
     monkeypatch.setattr(kept.os, "statvfs", lambda _: SimpleNamespace(f_files=100, f_favail=5))
-    with pytest.raises(InputError, match="files, the disk takes 5 more"):
+    with pytest.raises(InputError, match=r"files \(the disk takes 5 more\)"):
         opened(archive, tmp_path / "cache", silent)
 
 

@@ -190,14 +190,14 @@ def test_16_bits_stay_16_bits_and_have_one_range(tmp_path: Path, order: str) -> 
     [
         (COLOUR / 255, "expected uint8 or uint16: save them as uint8; values from 0 to 1: (images * 255).round()"),
         (COLOUR.astype(np.int64), "expected uint8 or uint16"),
-        (COLOUR.astype(np.uint16), "colour of 16 bits, expected uint8"),
+        (COLOUR.astype(np.uint16), "16-bit colour, expected uint8"),
         (np.zeros((6, 28, 28, 28), np.uint8), "volumes or other channels than 1 or 3: save slices as images"),
         (np.zeros((6, 28, 28, 28, 1), np.uint8), "volumes or other channels"),
         (np.zeros((6, 9, 8, 4), np.uint8), "volumes or other channels"),
         (np.zeros((6, 784), np.uint8), "expected N × H × W or N × H × W × 3"),
         (np.zeros((6, 0, 8), np.uint8), "holds no image"),
         (np.zeros((6, 9, 3), np.uint8), "may be one image in colour, H × W × 3: expected N × H × W"),
-        (np.asfortranarray(COLOUR), "its values lie in the order of Fortran"),
+        (np.asfortranarray(COLOUR), "its values are in Fortran order"),
         (np.array([np.zeros(3), "x", None] * 2, dtype=object), "expected N × H × W"),
         (np.full((6, 5, 5), None), "is pickled, which is not opened"),
     ],
@@ -234,8 +234,8 @@ def test_images_that_are_refused(tmp_path: Path, images: np.ndarray, sentence: s
         (np.zeros((6, 2, 2)), "expected one label for each image"),
         (np.array([0, 0.5, 1, 1, 1, np.nan]), "found numbers that are not whole: '0.5', 'nan'"),
         (np.array(list("ababab"), dtype=object), "expected numbers or text; save it as such"),
-        (LABELS[:5], "array 'images' has 6 images, and 'labels' (int64 5) is of another length"),
-        (np.array(1), "is of another length"),
+        (LABELS[:5], "array 'images' has 6 images, but 'labels' (int64 5) has another length"),
+        (np.array(1), "has another length"),
         (np.array([b"\xff"] * 6), "its text is not valid UTF-8"),
         (np.array([1j] * 6), "expected numbers or text"),
     ],
@@ -271,10 +271,10 @@ def test_all_faults_of_a_stack_come_together(tmp_path: Path) -> None:
     )
     message = error_of(source)
     assert "5 faults" in message
-    assert "array 'train_images' has 6 images, and 'train_labels' (int64 2) is of another length" in message
+    assert "array 'train_images' has 6 images, but 'train_labels' (int64 2) has another length" in message
     assert "arrays 'val_images' and 'valid_x' are both images by their names: keep one" in message
     assert "array 'val_images' has no labels beside it" in message
-    assert "array 'test_labels' has labels of test, and there is no array of its images" in message
+    assert "array 'test_labels' holds labels of test, but there is no array of those images" in message
     assert "array 'train_images' (float64 6 × 9 × 8 × 3): expected uint8" in message
     assert "train_images, train_labels, val_images …; patients or groups beside them" in message
 
@@ -282,13 +282,13 @@ def test_all_faults_of_a_stack_come_together(tmp_path: Path) -> None:
 def test_names_that_say_nothing(tmp_path: Path) -> None:
     np.savez(tmp_path / "stack.npz", GREY, LABELS)
     message = error_of(tmp_path / "stack.npz")
-    assert "no array of images by its name, found 'arr_0' (uint8 6 × 9 × 8), 'arr_1' (int64 6)" in message
+    assert "no array has a name for images, found 'arr_0' (uint8 6 × 9 × 8), 'arr_1' (int64 6)" in message
     assert "Usual names are images and labels, x_train, y_train" in message
     assert "no labels beside it" in error_of(npz(tmp_path, images=GREY))
-    assert "of splits and of none" in error_of(npz(tmp_path, x=GREY, y=LABELS, x_train=GREY, y_train=LABELS))
+    assert "some of a split and some of none" in error_of(npz(tmp_path, x=GREY, y=LABELS, x_train=GREY, y_train=LABELS))
     assert "are all labels by their names" in error_of(npz(tmp_path, x=GREY, y=LABELS, labels=LABELS))
     (tmp_path / "y.npy").write_bytes(b"")
-    assert "holds no images by its name" in error_of(tmp_path / "y.npy")
+    assert "by its name it does not hold images" in error_of(tmp_path / "y.npy")
 
 
 def test_predictions_need_no_labels(tmp_path: Path) -> None:

@@ -36,14 +36,14 @@ def error_of(path: Path) -> str:
 )
 def test_no_member_leads_out(tmp_path: Path, suffix: str, name: str) -> None:
     message = error_of(packed(tmp_path / f"a{suffix}", {**FILES, name: b"x"}))
-    assert "files that lead out of the folder" in message
+    assert "files that would land outside the folder" in message
     assert repr(name) in message
 
 
 @pytest.mark.parametrize("name", ["..\\out.png", "\\out.png", "C:\\out.png"])
 def test_nor_by_backslashes(tmp_path: Path, name: str) -> None:
     for suffix in (".zip", ".tar"):
-        assert "lead out of the folder" in error_of(packed(tmp_path / f"a{suffix}", {**FILES, name: b"x"}))
+        assert "would land outside the folder" in error_of(packed(tmp_path / f"a{suffix}", {**FILES, name: b"x"}))
 
 
 def test_links_and_devices(tmp_path: Path) -> None:
@@ -70,11 +70,11 @@ def test_all_faults_come_together(tmp_path: Path, suffix: str) -> None:
     odd = {"../x": b"", "a/1\n2.png": b"", f"a/{'n' * 300}.png": b"", "a/g0.png/below.png": b""}
     message = error_of(packed(tmp_path / f"a{suffix}", {**FILES, **odd}))
     assert "4 faults" in message
-    assert "lead out of the folder" in message
+    assert "would land outside the folder" in message
     assert "not valid UTF-8, or hold control characters: 'a/1\\n2.png'" in message
-    assert "longer than a disk takes" in message
-    assert "a file and a folder at once: 'a/g0.png'" in message
-    assert message.endswith("Pack the images anew, or unpack them by hand and give the folder.")
+    assert "names too long for a disk" in message
+    assert "names of both a file and a folder: 'a/g0.png'" in message
+    assert message.endswith("Pack the images again, or unpack them by hand and give the folder.")
 
 
 def test_names_that_no_text_is(tmp_path: Path) -> None:
@@ -93,11 +93,11 @@ def test_files_that_are_twice(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         for name in ("a/1.png", "a/1.png", "./a//1.png", "b/"):
             archive.writestr(name, name)
-    assert "files that are there more than once: 'a/1.png', 'a/1.png'" in error_of(tmp_path / "a.zip")
+    assert "files that occur more than once: 'a/1.png', 'a/1.png'" in error_of(tmp_path / "a.zip")
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         for name in ("a/", "a/", "a/1.png", "a/1.png"):
             add(tar, name)
-    assert "files that are there more than once: 'a/1.png'" in error_of(tmp_path / "a.tar")
+    assert "files that occur more than once: 'a/1.png'" in error_of(tmp_path / "a.tar")
 
 
 def test_encrypted_files_and_methods_that_are_not_read(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_encrypted_files_and_methods_that_are_not_read(tmp_path: Path) -> None:
     assert "encrypted files: 'a/g0.png'; unpack it with its password and give the folder" in message
     packed(tmp_path / "b.zip", FILES)
     message = error_of(patched(tmp_path / "b.zip", marked(8, 10, struct.pack("<H", 9))))
-    assert "files packed by a method that is not read: 'a/g0.png'" in message
+    assert "files compressed by a method that is not supported: 'a/g0.png'" in message
 
 
 @pytest.mark.parametrize("suffix", KINDS)
