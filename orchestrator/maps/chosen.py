@@ -43,7 +43,7 @@ def _ranked(summary: Summary, metric: Metric, partition: str | None, here: str) 
 def _named(summary: Summary, named: Sequence[str], partition: str | None) -> list[Choice]:
     study, faults = summary.study.name, Faults("orch maps")
     there = {entry.id: entry for entry in on_partition(summary, partition)}
-    found: dict[str, Choice] = {}
+    chosen: dict[str, Choice] = {}
     for name in named:
         fit = named_id(name, there, faults)
         if fit is None:
@@ -52,6 +52,6 @@ def _named(summary: Summary, named: Sequence[str], partition: str | None) -> lis
         if entry.rank is None:
             faults.add(f"--of {name}: expected all {entry.asked} repeats, found results of {entry.n}")
         else:
-            found[fit] = choose(summary, fit, entry.partition)
+            chosen[fit] = choose(summary, fit, entry.partition)
     faults.raise_if_any(f"orch table {study} lists the configurations; orch resume {study} trains what is missing")
-    return list(found.values())
+    return list(chosen.values())

@@ -44,14 +44,14 @@ class Explained:
     @property
     def mean(self) -> Floats:
         """Over repeats, [N, h, w], 0 to 1."""
-        found: Floats = self.maps.mean(axis=0)
-        return found
+        mean: Floats = self.maps.mean(axis=0)
+        return mean
 
     @property
     def deviation(self) -> Floats | None:
         """Standard deviation over repeats (n − 1), [N, h, w]; None of one repeat."""
-        found: Floats | None = self.maps.std(axis=0, ddof=1) if len(self.maps) > 1 else None
-        return found
+        deviation: Floats | None = self.maps.std(axis=0, ddof=1) if len(self.maps) > 1 else None
+        return deviation
 
     @property
     def agreement(self) -> tuple[float | None, ...]:

@@ -63,8 +63,10 @@ def seen_given(several: Sequence[np.ndarray], files: Sequence[str], classes: Seq
     width = len(str(len(files)))
     called = {file: f"image {number:0{width}d}" for number, file in enumerate(files, 1)}
     images = pd.DataFrame({"file": files, "group": ""})
-    found = dict.fromkeys(range(len(files)), (GIVEN,))
+    kinds_of = dict.fromkeys(range(len(files)), (GIVEN,))
     return [
-        tuple(replace(image, truth="") for image in seen_by(chances, found, images, targets, targets, classes, called))
+        tuple(
+            replace(image, truth="") for image in seen_by(chances, kinds_of, images, targets, targets, classes, called)
+        )
         for chances in several
     ]

@@ -73,29 +73,29 @@ def choose_images(
     truth = images["truth"].to_numpy(dtype=np.int64)
     own = mean[np.arange(len(truth)), truth]
     kept = _kept(images, classes, wanted)
-    found: dict[int, tuple[str, ...]] = dict.fromkeys(kept.tolist(), (NAMED,)) if wanted.files else {}
+    kinds_of: dict[int, tuple[str, ...]] = dict.fromkeys(kept.tolist(), (NAMED,)) if wanted.files else {}
     if not wanted.files:
         entropy = -(mean * np.log(np.maximum(mean, 1e-300))).sum(axis=1)
         drawn = np.argsort(generator(seed, "maps", "images").permutation(len(truth)))
         by = {"best": -own, "worst": own, "uncertain": -entropy, "random": drawn}
         for kind in wanted.kinds:
             for row in kept[np.argsort(by[kind][kept], kind="stable")][: wanted.count].tolist():
-                found[row] = (*found.get(row, ()), kind)
+                kinds_of[row] = (*kinds_of.get(row, ()), kind)
     targets = truth if explains_truth else mean.argmax(axis=1)
-    return [seen_by(chances, found, images, truth, targets, classes, called) for chances in several]
+    return [seen_by(chances, kinds_of, images, truth, targets, classes, called) for chances in several]
 
 
 def seen_by(
     chances: np.ndarray,
-    found: Mapping[int, tuple[str, ...]],
+    kinds_of: Mapping[int, tuple[str, ...]],
     images: pd.DataFrame,
     truth: np.ndarray,
     targets: np.ndarray,
     classes: Sequence[str],
     called: Mapping[str, str],
 ) -> tuple[Image, ...]:
-    """What one configuration says of some images. chances: float64 [repeats, N, K]. found: their rows → kinds. truth,
-    targets: class index of all, int64 [N]."""
+    """What one configuration says of some images. chances: float64 [repeats, N, K]. kinds_of: their rows →
+    kinds. truth, targets: class index of all, int64 [N]."""
     mean = chances.mean(axis=0)
     own = chances[:, np.arange(len(truth)), truth]
     spread = own.std(axis=0, ddof=1) if len(own) > 1 else np.zeros(len(truth))
@@ -113,7 +113,7 @@ def seen_by(
             spread=float(spread[row]),
             target=classes[targets[row]],
         )
-        for row, kinds in found.items()
+        for row, kinds in kinds_of.items()
     )
 
 
@@ -146,13 +146,13 @@ def _kept(images: pd.DataFrame, classes: Sequence[str], wanted: Wanted) -> np.nd
 
 def _named(files: Sequence[str], name: str) -> int:
     """The row of a file by its name in the study, or by the end of it that no other has."""
-    found = [row for row, file in enumerate(files) if file == name] or [
+    rows = [row for row, file in enumerate(files) if file == name] or [
         row for row, file in enumerate(files) if file.endswith(f"/{name}") or name.endswith(f"/{file}")
     ]
-    if len(found) != 1:
+    if len(rows) != 1:
         near = nearest(name, files)
         raise InputError(
-            f"--image {name!r}: expected the name of one image of this split, {len(found)} fit",
+            f"--image {name!r}: expected the name of one image of this split, {len(rows)} fit",
             f"Nearest names: {', '.join(near)}" if near else "Choose them with --images worst",
         )
-    return found[0]
+    return rows[0]

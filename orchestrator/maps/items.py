@@ -20,15 +20,15 @@ class Item(NamedTuple):
     source: Source | None = None
 
 
-def items(found: Explained) -> list[Item]:
+def items(explained: Explained) -> list[Item]:
     """The sources where patches are put together, else the images. Agreement is over all places of all patches."""
-    if not found.sources:
-        images = enumerate(zip(found.images, found.agreement, strict=True))
+    if not explained.sources:
+        images = enumerate(zip(explained.images, explained.agreement, strict=True))
         return [Item(image, (place,), agreement) for place, (image, agreement) in images]
     listed = []
-    for source in found.sources:
+    for source in explained.sources:
         places = tuple(tile.place for tile in source.tiles)
-        listed.append(Item(source.image, places, agreement_of(found.maps[:, list(places)]), source))
+        listed.append(Item(source.image, places, agreement_of(explained.maps[:, list(places)]), source))
     return listed
 
 
@@ -43,12 +43,12 @@ def drawn(made: Made, item: Item, draw: Callable[[int, Pixels], Pixels]) -> Pixe
 
 def layers(made: Made, item: Item) -> dict[str, Pixels]:
     """Pictures by what they are: the image, the mean map over it, and of several repeats the deviation."""
-    found = made.explained
+    explained = made.explained
     parts = {
         "image": drawn(made, item, lambda place, pixels: pixels),
-        "mean map": drawn(made, item, lambda place, pixels: over(pixels, found.mean[place])),
+        "mean map": drawn(made, item, lambda place, pixels: over(pixels, explained.mean[place])),
     }
-    deviation = found.deviation
+    deviation = explained.deviation
     if deviation is not None:
         parts["deviation"] = drawn(made, item, lambda place, pixels: deviation_picture(deviation[place], len(pixels)))
     return parts

@@ -52,8 +52,8 @@ class Batches:
     def pictures(self, places: Sequence[int]) -> np.ndarray:
         """Before they are standardised, uint8 [n, S, S, 3]."""
         plain = self.reader.plain(self.rows[np.asarray(places, dtype=np.int64)])
-        found: np.ndarray = plain.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        return found
+        pixels: np.ndarray = plain.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        return pixels
 
 
 def made(variant: Variant, repeats: Repeats, chosen: Batches, progress: Progress, act: str) -> np.ndarray:
@@ -91,7 +91,7 @@ def checked(
     random_heads: Sequence[Mean | None] = [None] * len(parts)
     if variant.has_class:
         random_heads = against(with_random_head(repeats, seed), "images explained with random heads")
-    found = []
+    checks = []
     for part, random_head, random_network in zip(parts, random_heads, random_networks, strict=True):
         curves = _curves(repeats.only(part), chosen, maps[part], contents, seed, progress)
         deleted, at_random = areas(curves)
@@ -99,8 +99,8 @@ def checked(
             Mean.over(each.tolist(), groups) for each in (deleted, at_random, at_random - deleted)
         )
         curve, random_curve = (tuple(each) for each in curves.mean(axis=2).tolist())
-        found.append(Sanity(random_head, random_network, of_deleted, of_random, gained, curve, random_curve))
-    return found
+        checks.append(Sanity(random_head, random_network, of_deleted, of_random, gained, curve, random_curve))
+    return checks
 
 
 def _curves(

@@ -98,13 +98,13 @@ class Repeats:
 
     def features(self, values: torch.Tensor) -> torch.Tensor:
         """[N, D] of the layer's values."""
-        found: torch.Tensor = self.layer.after((values,))
-        return found
+        features: torch.Tensor = self.layer.after((values,))
+        return features
 
     def logits(self, repeat: int, features: torch.Tensor) -> torch.Tensor:
         """float32 [N, outputs]."""
-        found: torch.Tensor = self.heads[repeat](features)
-        return found
+        logits: torch.Tensor = self.heads[repeat](features)
+        return logits
 
     def score(self, repeat: int, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """What speaks for a class, [N]: its logit; of a single output, which is the second class's, its logit or minus
@@ -117,15 +117,15 @@ class Repeats:
     @torch.no_grad()
     def chances(self, images: torch.Tensor) -> torch.Tensor:
         """Probabilities float64 [repeats, N, K]."""
-        found = []
+        chances = []
         for several in self.turns():
             features = self.backbone(images)
             for repeat in several:
                 logits = self.logits(repeat, features).double()
                 if logits.shape[1] == 1:
                     logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-                found.append(logits.softmax(dim=1))
-        return torch.stack(found)
+                chances.append(logits.softmax(dim=1))
+        return torch.stack(chances)
 
     @cached_property
     def _shares_layer(self) -> bool:

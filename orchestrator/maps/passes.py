@@ -56,12 +56,12 @@ def passes(bench: Workbench, plan: Plan, asked: str) -> list[Pass]:
         frontier = str(next(iter(member.finals.values())).meta["recipe"]["frontier"])
         frozen = bench.frozen_ready(entry.configuration, entry.partition, frontier)
         together.setdefault(_key(frozen), []).append((member, frozen))
-    found = []
+    shared = []
     for several in together.values():
         frozen = several[0][1]
         opened = opened_backbone(bench, frozen, plan.variant, asked)
-        found.append(Pass(tuple(member for member, _ in several), frozen, *opened))
-    return found
+        shared.append(Pass(tuple(member for member, _ in several), frozen, *opened))
+    return shared
 
 
 def opened_backbone(

@@ -122,7 +122,7 @@ def make_plan(study: Study, options: MapOptions) -> Plan:
     logits = [np.stack([record.logits for record in records.values()]) for records in finals]
     if options.split == "test":
         tested = [_test(study, choice) for choice in several]
-        rows, logits = tested[0][0], [found for _, found in tested]
+        rows, logits = tested[0][0], [outputs for _, outputs in tested]
     chances, classes = [probabilities(one) for one in logits], first.configuration.data.classes
     called = pseudonyms(manifest["file"], "image", seed)
     given, is_true = (rows, chances, classes, options.wanted, seed, called), options.explains == "true"
@@ -139,11 +139,11 @@ def _test(study: Study, choice: Choice) -> tuple[pd.DataFrame, np.ndarray]:
     again by the same models is no further look. Raises InputError where they were not opened by it."""
     entry = choice.entry
     plan = evaluation_plan(study, EvaluationOptions(configuration=entry.id, partition=entry.partition))
-    found = stored(study.storage, plan, needed(plan)[AS_THEY_ARE])
-    if found is None:
+    predictions = stored(study.storage, plan, needed(plan)[AS_THEY_ARE])
+    if predictions is None:
         raise InputError(
             f"study {study.name!r}, --split test: expected an evaluation of configuration {entry.id} with all its "
             "repeats, which opens the test images, found none",
             f"orch evaluate {study.name} --configuration {entry.id}   or leave --split out: valid images are explained",
         )
-    return plan.split.test, found.logits[:, :, found.views.index(0)]
+    return plan.split.test, predictions.logits[:, :, predictions.views.index(0)]

@@ -15,8 +15,8 @@ def scaled(maps: NDArray[np.float32], together: Sequence[Sequence[int]] = ()) ->
     most = maps.max(axis=(-2, -1), keepdims=True)
     for images in map(list, together):
         most[..., images, :, :] = most[..., images, :, :].max(axis=-3, keepdims=True)
-    found: NDArray[np.float32] = np.divide(maps, most, out=np.zeros_like(maps), where=most > 0)
-    return found
+    shares: NDArray[np.float32] = np.divide(maps, most, out=np.zeros_like(maps), where=most > 0)
+    return shares
 
 
 def spearman(left: np.ndarray, right: np.ndarray) -> float | None:

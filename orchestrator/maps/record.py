@@ -111,15 +111,22 @@ class MapsRecord(JsonRecord):
 
     def values(self, kept: str) -> NDArray[np.float32]:
         """Of a kept map, float32 [h, w] from 0 to 1. Raises ValueError where it is not a byte for each place."""
-        found = np.frombuffer(base64.b64decode(kept, validate=True), dtype=np.uint8)
-        return found.reshape(self.places).astype(np.float32) / np.float32(255)
+        levels = np.frombuffer(base64.b64decode(kept, validate=True), dtype=np.uint8)
+        return levels.reshape(self.places).astype(np.float32) / np.float32(255)
 
 
-def record_of(found: Explained, wanted: Wanted, now: str, place: int = 0) -> MapsRecord:
+def record_of(explained: Explained, wanted: Wanted, now: str, place: int = 0) -> MapsRecord:
     """What a page shows of these maps; wanted: what was asked for."""
     asked = [wanted.kinds, wanted.classes, wanted.groups, wanted.files]
-    of = [found.partition, found.configuration, found.method, found.layer, found.split, found.explains]
-    sanity = found.sanity
+    of = [
+        explained.partition,
+        explained.configuration,
+        explained.method,
+        explained.layer,
+        explained.split,
+        explained.explains,
+    ]
+    sanity = explained.sanity
     per_image = dict[str, tuple[float | None, ...]]()
     if sanity is not None:
         means = {"random_head": sanity.random_head, "random_network": sanity.random_network, "gained": sanity.gained}
@@ -128,17 +135,17 @@ def record_of(found: Explained, wanted: Wanted, now: str, place: int = 0) -> Map
         id=short_hash([*of, *asked]),
         created=now,
         place=place,
-        partition=found.partition,
-        configuration=found.configuration,
-        name=found.name,
-        method=found.method,
-        layer=found.layer,
-        split=found.split,
-        explains=found.explains,
-        repeats=found.repeats,
-        places=(found.maps.shape[2], found.maps.shape[3]),
-        groups=len({image.group for image in found.images}),
-        agreement=found.mean_agreement,
+        partition=explained.partition,
+        configuration=explained.configuration,
+        name=explained.name,
+        method=explained.method,
+        layer=explained.layer,
+        split=explained.split,
+        explains=explained.explains,
+        repeats=explained.repeats,
+        places=(explained.maps.shape[2], explained.maps.shape[3]),
+        groups=len({image.group for image in explained.images}),
+        agreement=explained.mean_agreement,
         images=tuple(
             MappedImage(
                 file=image.file,
@@ -146,15 +153,15 @@ def record_of(found: Explained, wanted: Wanted, now: str, place: int = 0) -> Map
                 kinds=image.kinds,
                 truth=image.truth,
                 predicted=image.predicted,
-                map_of=image.target if found.explains else "",
+                map_of=image.target if explained.explains else "",
                 probability=image.chance,
                 deviation=image.spread,
                 agreement=agreement,
                 **{name: values[place] for name, values in per_image.items()},
             )
-            for place, (image, agreement) in enumerate(zip(found.images, found.agreement, strict=True))
+            for place, (image, agreement) in enumerate(zip(explained.images, explained.agreement, strict=True))
         ),
-        kept=tuple(_kept(found)),
+        kept=tuple(_kept(explained)),
         sanity=None if sanity is None else _checks(sanity),
     )
 
@@ -166,26 +173,26 @@ def write_maps(storage: Storage, record: MapsRecord) -> None:
 
 def read_maps(storage: Storage) -> list[MapsRecord]:
     """All of a study, the newest first, of one command in its order; damaged ones are passed over, which is noted."""
-    found = []
+    records = []
     for name in sorted(storage.list(layout.MAPS)):
         if _RECORD.fullmatch(name):
             path = layout.maps(name.removesuffix(".json"))
             with passed_over(storage, path):
-                found.append(parse_model(MapsRecord, storage.read(path), path))
-    return sorted(found, key=lambda record: (record.created, -record.place, record.id), reverse=True)
+                records.append(parse_model(MapsRecord, storage.read(path), path))
+    return sorted(records, key=lambda record: (record.created, -record.place, record.id), reverse=True)
 
 
-def _kept(found: Explained) -> Iterator[KeptMap]:
+def _kept(explained: Explained) -> Iterator[KeptMap]:
     """In the order of the images: of each kind the first, then of each the second, until there are enough."""
     turns: dict[int, int] = {}
     counts: dict[str, int] = {}
-    for place, image in enumerate(found.images):
+    for place, image in enumerate(explained.images):
         for kind in image.kinds:
             turns[place] = min(turns.get(place, counts.get(kind, 0)), counts.get(kind, 0))
             counts[kind] = counts.get(kind, 0) + 1
     for place in sorted(sorted(turns, key=lambda place: (turns[place], place))[:DRAWN]):
-        deviation = "" if found.deviation is None else _bytes(found.deviation[place])
-        yield KeptMap(image=place, mean=_bytes(found.mean[place]), deviation=deviation)
+        deviation = "" if explained.deviation is None else _bytes(explained.deviation[place])
+        yield KeptMap(image=place, mean=_bytes(explained.mean[place]), deviation=deviation)
 
 
 def _bytes(values: np.ndarray) -> str:

@@ -23,7 +23,7 @@ def redrawn(
     """Pictures uint8 [S, S, 3] by what they are: the image, the mean map over it, and of several repeats the
     deviation."""
     seen = framed(pixels, configuration)
-    found = [("image", seen), ("mean map", over(seen, record.values(kept.mean)))]
+    pictures = [("image", seen), ("mean map", over(seen, record.values(kept.mean)))]
     if kept.deviation:
-        found.append(("deviation", deviation_picture(record.values(kept.deviation), len(seen))))
-    return found
+        pictures.append(("deviation", deviation_picture(record.values(kept.deviation), len(seen))))
+    return pictures

@@ -41,8 +41,8 @@ class Variant:
 
     def load(self) -> Method:
         """Import it."""
-        found: Method = importlib.import_module(f"orchestrator.maps.methods.{self.module}").maps
-        return found
+        method: Method = importlib.import_module(f"orchestrator.maps.methods.{self.module}").maps
+        return method
 
 
 METHODS = {

@@ -15,48 +15,52 @@ _MOST_LINES = 40
 """Images that a terminal is shown."""
 
 
-def as_data(found: Explained, with_names: bool = False) -> dict[str, object]:
+def as_data(explained: Explained, with_names: bool = False) -> dict[str, object]:
     """What a script wants, without the maps themselves; files and groups only with names."""
     return {
-        "study": found.study,
-        "configuration": found.configuration,
-        "name": found.name,
-        "chosen": found.chosen,
-        "method": found.method,
-        "layer": found.layer,
-        "split": found.split,
-        "for": found.explains,
-        "repeats": list(found.repeats),
-        "places": list(found.maps.shape[2:]),
-        "agreement": found.mean_agreement,
-        "sanity": None if found.sanity is None else found.sanity.as_data(),
-        "notes": list(found.notes),
+        "study": explained.study,
+        "configuration": explained.configuration,
+        "name": explained.name,
+        "chosen": explained.chosen,
+        "method": explained.method,
+        "layer": explained.layer,
+        "split": explained.split,
+        "for": explained.explains,
+        "repeats": list(explained.repeats),
+        "places": list(explained.maps.shape[2:]),
+        "agreement": explained.mean_agreement,
+        "sanity": None if explained.sanity is None else explained.sanity.as_data(),
+        "notes": list(explained.notes),
         "images": [
             {
-                **_of_image(found, image, agreement, with_names),
-                "mean_deviation_of_map": None if found.deviation is None else float(found.deviation[place].mean()),
+                **_of_image(explained, image, agreement, with_names),
+                "mean_deviation_of_map": None
+                if explained.deviation is None
+                else float(explained.deviation[place].mean()),
             }
-            for place, (image, agreement) in enumerate(zip(found.images, found.agreement, strict=True))
+            for place, (image, agreement) in enumerate(zip(explained.images, explained.agreement, strict=True))
         ],
         "sources": [
             {
-                **_of_image(found, item.image, item.agreement, with_names),
-                "patches": [{**tile._asdict(), "image": found.images[tile.place].called} for tile in item.source.tiles],
+                **_of_image(explained, item.image, item.agreement, with_names),
+                "patches": [
+                    {**tile._asdict(), "image": explained.images[tile.place].called} for tile in item.source.tiles
+                ],
             }
-            for item in items(found)
+            for item in items(explained)
             if item.source is not None
         ],
     }
 
 
-def _of_image(found: Explained, image: Image, agreement: float | None, with_names: bool) -> dict[str, object]:
+def _of_image(explained: Explained, image: Image, agreement: float | None, with_names: bool) -> dict[str, object]:
     return {
         "image": image.called,
         **({"file": image.file, "group": image.group} if with_names else {}),
         "chosen_as": list(image.kinds),
         "truth": image.truth,
         "predicted": image.predicted,
-        "map_of": image.target if found.explains else "",
+        "map_of": image.target if explained.explains else "",
         "probability_of_truth": image.chance if image.truth else None,
         "probability_of_map_of": None if image.truth else image.chance,
         "deviation_of_probability": image.spread,
@@ -64,21 +68,22 @@ def _of_image(found: Explained, image: Image, agreement: float | None, with_name
     }
 
 
-def as_lines(found: Explained, with_names: bool = False) -> list[str]:
+def as_lines(explained: Explained, with_names: bool = False) -> list[str]:
     """For a terminal: what was made, and where repeats agree."""
-    where = f" at {found.layer}" if found.layer else ""
-    whose = f" of the {found.explains} class" if found.explains else ""
+    where = f" at {explained.layer}" if explained.layer else ""
+    whose = f" of the {explained.explains} class" if explained.explains else ""
     lines = [
-        f"Maps of study {found.study}: {found.name} ({found.configuration}), {counted(len(found.repeats), 'repeat')}",
-        f"{found.method}{where}{whose}, {counted(len(found.images), f'{found.split} image')}, "
-        f"{' × '.join(map(str, found.maps.shape[2:]))} places",
-        *(f"Note: {note}" for note in found.notes),
+        f"Maps of study {explained.study}: {explained.name} ({explained.configuration}), "
+        f"{counted(len(explained.repeats), 'repeat')}",
+        f"{explained.method}{where}{whose}, {counted(len(explained.images), f'{explained.split} image')}, "
+        f"{' × '.join(map(str, explained.maps.shape[2:]))} places",
+        *(f"Note: {note}" for note in explained.notes),
         "",
     ]
-    first = "source" if found.sources else "image"
-    of = "truth" if all(image.truth for image in found.images) else "map's class"
+    first = "source" if explained.sources else "image"
+    of = "truth" if all(image.truth for image in explained.images) else "map's class"
     rows = [[first, "chosen as", "truth", "predicted", f"probability of {of}", "agreement"]]
-    listed = items(found)
+    listed = items(explained)
     for image, _, agreement, _ in listed[:_MOST_LINES]:
         rows.append(
             [
@@ -93,7 +98,7 @@ def as_lines(found: Explained, with_names: bool = False) -> list[str]:
     lines += table_lines(rows)
     if len(listed) > _MOST_LINES:
         lines.append(f"  … and {len(listed) - _MOST_LINES} more (--json has all)")
-    return [*lines, "", *agreement_lines(found), *sanity_lines(found)]
+    return [*lines, "", *agreement_lines(explained), *sanity_lines(explained)]
 
 
 def chance(image: Image) -> str:
@@ -110,15 +115,15 @@ def said_of(image: Image) -> str:
     return f"{said}; probability of the true class {chance(image)}"
 
 
-def agreement_lines(found: Explained) -> list[str]:
+def agreement_lines(explained: Explained) -> list[str]:
     """What is said of the repeats together."""
-    if found.deviation is None:
+    if explained.deviation is None:
         return ["One repeat: nothing is said of where others agree."]
-    whole = found.mean_agreement
-    none = sum(one is None for one in found.agreement)
+    whole = explained.mean_agreement
+    none = sum(one is None for one in explained.agreement)
     lines = [
         f"Agreement of repeats (Spearman's correlation of every two maps over places, mean over images): "
-        f"{shown(whole)}; mean deviation of a place {np.mean(found.deviation):.2f}.",
+        f"{shown(whole)}; mean deviation of a place {np.mean(explained.deviation):.2f}.",
     ]
     if none:
         lines.append(
@@ -127,9 +132,9 @@ def agreement_lines(found: Explained) -> list[str]:
     return lines
 
 
-def sanity_lines(found: Explained) -> list[str]:
+def sanity_lines(explained: Explained) -> list[str]:
     """What the checks say, against the agreement of repeats."""
-    sanity = found.sanity
+    sanity = explained.sanity
     if sanity is None:
         return []
     against = [f"of a random network {_interval(sanity.random_network)}"]

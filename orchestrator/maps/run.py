@@ -50,7 +50,7 @@ def explain(study: Study, options: MapOptions, cache: Path, show: Show, progress
     """
     plan = make_plan(study, options)
     bench = _bench(study, plan, options, cache, show)
-    found: dict[str, Made] = {}
+    by_id: dict[str, Made] = {}
     with contextlib.ExitStack() as readers:
         every = passes(bench, plan, options.layer)
         for one in every:
@@ -62,8 +62,8 @@ def explain(study: Study, options: MapOptions, cache: Path, show: Show, progress
             plan = plan.predicted(_chances(plan, ready, progress))
         for each in ready:
             for explained in _explained(study, plan, options, each, progress):
-                found[explained.configuration] = Made(explained, each.images.pictures)
-        yield [found[member.choice.entry.id] for member in plan.members]
+                by_id[explained.configuration] = Made(explained, each.images.pictures)
+        yield [by_id[member.choice.entry.id] for member in plan.members]
 
 
 class Opened(NamedTuple):
@@ -95,15 +95,15 @@ def _opened(
 
 def _chances(plan: Plan, ready: Iterable[Opened], progress: Progress) -> list[np.ndarray]:
     """Of each member probabilities of the images float64 [repeats, N, K]."""
-    found: dict[str, np.ndarray] = {}
+    chances: dict[str, np.ndarray] = {}
     for each in ready:
         parts = []
         for part, images, _ in each.images:
             parts.append(each.repeats.chances(images).cpu().numpy())
             progress("images predicted", part.start + len(images), len(plan.chosen))
         whole = np.concatenate(parts, axis=1)
-        found |= {name: whole[part] for name, part in each.parts.items()}
-    return [found[member.choice.entry.id] for member in plan.members]
+        chances |= {name: whole[part] for name, part in each.parts.items()}
+    return [chances[member.choice.entry.id] for member in plan.members]
 
 
 def _explained(study: Study, plan: Plan, options: MapOptions, each: Opened, progress: Progress) -> Iterator[Explained]:
@@ -164,10 +164,10 @@ def _trained(member: Member, bench: Workbench, show: Show, progress: Progress) -
     """The repeats at their selected epochs; what is trained again is kept as far as there is room."""
     entry = member.choice.entry
     where = bench, entry.partition, entry.id, tuple(member.finals)
-    found = trained(*where, None, partial(progress, AGAIN), telling(show, bench.device))
-    lane = LaneKey(entry.partition, entry.id, next(iter(found)))
-    keep_in_room(bench, lane, member.finals, found.values())
-    return list(found.values())
+    models = trained(*where, None, partial(progress, AGAIN), telling(show, bench.device))
+    lane = LaneKey(entry.partition, entry.id, next(iter(models)))
+    keep_in_room(bench, lane, member.finals, models.values())
+    return list(models.values())
 
 
 def _is_kept(study: Study, member: Member, repeat: int, record: FinalRecord) -> bool:

@@ -53,13 +53,13 @@ class Mean:
         there = [(value, group) for value, group in zip(values, groups, strict=True) if value is not None]
         if not there:
             return cls(None, None, None, tuple(values))
-        found = np.array([value for value, _ in there])
+        known = np.array([value for value, _ in there])
         names, of = np.unique([group for _, group in there], return_inverse=True)
-        mean, count = float(found.mean()), len(names)
+        mean, count = float(known.mean()), len(names)
         if count < LEAST_GROUPS:
             return cls(mean, None, None, tuple(values))
-        sums = np.bincount(of, found - mean)
-        error = float(np.sqrt(count / (count - 1) * (sums**2).sum())) / len(found)
+        sums = np.bincount(of, known - mean)
+        error = float(np.sqrt(count / (count - 1) * (sums**2).sum())) / len(known)
         half = float(student.ppf(0.975, count - 1)) * error
         return cls(mean, mean - half, mean + half, tuple(values))
 
@@ -84,12 +84,12 @@ class Sanity:
 
 def correlations(real: np.ndarray, other: np.ndarray) -> list[float | None]:
     """Of each image: the mean over repeats of Spearman's correlation over places of maps [repeats, N, h, w]."""
-    found: list[float | None] = []
+    means: list[float | None] = []
     for image in range(real.shape[1]):
         each = [spearman(one[image], two[image]) for one, two in zip(real, other, strict=True)]
         there = [value for value in each if value is not None]
-        found.append(float(np.mean(there)) if there else None)
-    return found
+        means.append(float(np.mean(there)) if there else None)
+    return means
 
 
 def with_random_head(repeats: Repeats, seed: int) -> Repeats:
@@ -133,8 +133,8 @@ def deletion_curves(
 
 def areas(curves: np.ndarray) -> np.ndarray:
     """Under curves [..., steps + 1, N] from 0 to 1: [..., N]."""
-    found: np.ndarray = (curves[..., :-1, :] + curves[..., 1:, :]).mean(axis=-2) / 2
-    return found
+    area: np.ndarray = (curves[..., :-1, :] + curves[..., 1:, :]).mean(axis=-2) / 2
+    return area
 
 
 def random_order(maps: np.ndarray, seed: int, contents: Sequence[str]) -> np.ndarray:
@@ -150,9 +150,9 @@ def _numbered(repeats: Repeats) -> list[tuple[int, Weights]]:
 
 def _shuffled(weights: Weights, seed: int, repeat: int) -> Weights:
     """Matrices of the head in another order; all else as it is."""
-    found = dict(weights)
+    shuffled = dict(weights)
     for name, value in weights.items():
         if name.startswith("head.") and value.ndim > 1:
             order = generator(seed, "maps", "random head", repeat, name).permutation(value.size)
-            found[name] = np.ascontiguousarray(value.ravel()[order].reshape(value.shape))
-    return found
+            shuffled[name] = np.ascontiguousarray(value.ravel()[order].reshape(value.shape))
+    return shuffled

@@ -43,7 +43,7 @@ def introduction(several: Sequence[Explained]) -> list[str]:
         "Each repeat's map is scaled so that its largest place is 1. Light colours are large values; the mean is over "
         f"repeats, and the deviation (standard deviation over repeats, lightest from {FULL_DEVIATION:g}) says where "
         "they disagree. A map shows what speaks for a class in a network, not where a finding is.",
-        *(line for found in several for line in _introduced(found)),
+        *(line for explained in several for line in _introduced(explained)),
     ]
 
 
@@ -64,33 +64,34 @@ def parts(several: Sequence[Made], with_names: bool) -> Iterator[tuple[str, list
             )
 
 
-def _introduced(found: Explained) -> list[str]:
-    where = f" at layer {found.layer}" if found.layer else ""
-    whose = f" of the {found.explains} class" if found.explains else ""
+def _introduced(explained: Explained) -> list[str]:
+    where = f" at layer {explained.layer}" if explained.layer else ""
+    whose = f" of the {explained.explains} class" if explained.explains else ""
     return [
-        f"{found.method}{where}{whose}: {found.name} ({found.configuration}), {counted(len(found.repeats), 'repeat')}, "
-        f"{counted(len(found.images), f'{found.split} image')}. {found.chosen[:1].upper()}{found.chosen[1:]}.",
-        *agreement_lines(found),
-        *sanity_lines(found),
-        *found.notes,
+        f"{explained.method}{where}{whose}: {explained.name} ({explained.configuration}), "
+        f"{counted(len(explained.repeats), 'repeat')}, {counted(len(explained.images), f'{explained.split} image')}. "
+        f"{explained.chosen[:1].upper()}{explained.chosen[1:]}.",
+        *agreement_lines(explained),
+        *sanity_lines(explained),
+        *explained.notes,
     ]
 
 
 def _entry(made: Made, item: Item, with_names: bool, is_one_of_several: bool) -> Entry:
-    found, image = made.explained, item.image
-    whose = f"map of class {image.target}, " if found.explains else ""
+    explained, image = made.explained, item.image
+    whose = f"map of class {image.target}, " if explained.explains else ""
     lines = [f"{said_of(image)}; {whose}agreement of repeats {shown(item.agreement)}"]
     if item.source is not None:
         lines.append(f"patches put together: {len(item.places)}; their maps have one scale")
     if is_one_of_several:
-        lines.insert(0, f"{found.name} ({found.configuration})")
+        lines.insert(0, f"{explained.name} ({explained.configuration})")
     if with_names and image.group:
         lines.append(f"group {image.group}")
     repeats: list[tuple[str, Pixels]] = []
-    if found.deviation is not None:
+    if explained.deviation is not None:
         repeats = [
             (f"repeat {number}", drawn(made, item, partial(_over, one)))
-            for number, one in zip(found.repeats, found.maps, strict=True)
+            for number, one in zip(explained.repeats, explained.maps, strict=True)
         ]
     heading = image.file if with_names else image.called
     return Entry(heading, tuple(lines), tuple(layers(made, item).items()), tuple(repeats), item.source is not None)

@@ -92,22 +92,22 @@ def put_together(source: Source, share: float, draw: Callable[[int], Pixels], mo
     pictures = [draw(one.place) for one in tiles]
     channels = pictures[0].shape[2]
     size = max(1, round((bottom - top) * scale)), max(1, round((right - left) * scale))
-    found = np.full((*size, channels), _NOTHING if channels == 3 else 0, dtype=np.uint8)
+    canvas = np.full((*size, channels), _NOTHING if channels == 3 else 0, dtype=np.uint8)
     margin = (1 - share) / 2
     for one, picture in zip(tiles, pictures, strict=True):
         columns = [round((one.x - left + one.width * part) * scale) for part in (margin, 1 - margin)]
         rows = [round((one.y - top + one.height * part) * scale) for part in (margin, 1 - margin)]
         if columns[0] < columns[1] and rows[0] < rows[1]:
             drawn = Picture.fromarray(picture).resize((columns[1] - columns[0], rows[1] - rows[0]))
-            found[slice(*rows), slice(*columns)] = np.asarray(drawn)
-    return found
+            canvas[slice(*rows), slice(*columns)] = np.asarray(drawn)
+    return canvas
 
 
 def _placed(images: pd.DataFrame) -> pd.DataFrame:
     """Columns SAID of the images, numbers of pixels as float64."""
     lacking = [name for name in SAID if f"{USER_PREFIX}{name}" not in images]
-    found = pd.DataFrame({name: images.get(f"{USER_PREFIX}{name}", "") for name in SAID}, index=images.index)
-    numbers = found[list(SAID[1:])].apply(pd.to_numeric, errors="coerce")
+    placed = pd.DataFrame({name: images.get(f"{USER_PREFIX}{name}", "") for name in SAID}, index=images.index)
+    numbers = placed[list(SAID[1:])].apply(pd.to_numeric, errors="coerce")
     if lacking or numbers.isna().to_numpy().any() or (numbers[["width", "height"]] < 1).to_numpy().any():
         of = f"none of {', '.join(lacking)}" if lacking else "some without a place"
         raise InputError(
@@ -115,4 +115,4 @@ def _placed(images: pd.DataFrame) -> pd.DataFrame:
             f"each, found {of}",
             "Leave --whole out: each image is explained by itself.",
         )
-    return found.assign(**{name: numbers[name] for name in SAID[1:]})
+    return placed.assign(**{name: numbers[name] for name in SAID[1:]})

@@ -33,18 +33,18 @@ def write_svgs(folder: Path, made: Made, with_names: bool) -> list[str]:
 
 def drawing(made: Made, item: Item, with_names: bool) -> str:
     """The image, the mean map over it, and of several repeats their deviation, side by side with their scales."""
-    found, image = made.explained, item.image
+    explained, image = made.explained, item.image
     plain = drawn(made, item, lambda place, pixels: pixels)
-    over = drawn(made, item, lambda place, pixels: veil(found.mean[place], len(pixels)))
-    count, deviation = len(found.repeats), found.deviation
+    over = drawn(made, item, lambda place, pixels: veil(explained.mean[place], len(pixels)))
+    count, deviation = len(explained.repeats), explained.deviation
     panels = [("image", [plain], None), (f"mean map, {count} repeats" if count > 1 else "map", [plain, over], 1.0)]
     if deviation is not None:
         alone = drawn(made, item, lambda place, pixels: deviation_picture(deviation[place], len(pixels)))
         panels.append(("deviation over repeats", [alone], FULL_DEVIATION))
     scale = (SIDE if item.source is None else WHOLE) / max(plain.shape[:2])
     height, width = (side * scale for side in plain.shape[:2])
-    whose = f", map of {image.target}" if found.explains else ""
-    head = f"{image.file if with_names else image.called}: {found.method}{whose}"
+    whose = f", map of {image.target}" if explained.explains else ""
+    head = f"{image.file if with_names else image.called}: {explained.method}{whose}"
     said = said_of(image) + (f"; agreement of repeats {shown(item.agreement)}" if count > 1 else "")
     parts = [_text(0, 14, head, "head"), _text(0, 32, said)]
     for place, (name, layers, most) in enumerate(panels):

@@ -19,18 +19,18 @@ from orchestrator.store.storage import LocalStorage
 _ENDS = {"image": "", "mean map": " mean", "deviation": " deviation"}
 
 
-def write_arrays(path: Path, found: Explained, with_names: bool) -> None:
+def write_arrays(path: Path, explained: Explained, with_names: bool) -> None:
     """One npz: "maps" float32 [repeats, N, h, w], "mean", "deviation" (of several repeats) [N, h, w], "repeats" int64,
     "images" [N], what each is called, and "about", all else as JSON text."""
     arrays: dict[str, Any] = {
-        "maps": found.maps,
-        "mean": found.mean,
-        "repeats": np.array(found.repeats, dtype=np.int64),
-        "images": np.array([one.file if with_names else one.called for one in found.images]),
-        "about": np.array(json.dumps(as_data(found, with_names))),
+        "maps": explained.maps,
+        "mean": explained.mean,
+        "repeats": np.array(explained.repeats, dtype=np.int64),
+        "images": np.array([one.file if with_names else one.called for one in explained.images]),
+        "about": np.array(json.dumps(as_data(explained, with_names))),
     }
-    if found.deviation is not None:
-        arrays["deviation"] = found.deviation
+    if explained.deviation is not None:
+        arrays["deviation"] = explained.deviation
     target = io.BytesIO()
     np.savez_compressed(target, **arrays)
     LocalStorage(path.parent).replace(path.name, target.getvalue())

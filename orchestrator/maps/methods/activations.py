@@ -9,8 +9,8 @@ from orchestrator.maps.network import Repeats
 
 def maps(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """See `registry.Method`. Repeats that share a frozen layer share the map."""
-    found = []
+    per_repeat = []
     for several in repeats.turns():
         one = repeats.layer.places(repeats.values(images)).abs().mean(dim=1)
-        found += [one] * len(several)
-    return torch.stack(found)
+        per_repeat += [one] * len(several)
+    return torch.stack(per_repeat)

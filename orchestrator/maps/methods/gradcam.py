@@ -23,7 +23,7 @@ def maps(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor) -> torch
 def weighted(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor, weigh: Weigh) -> torch.Tensor:
     """What channels say together, by their weights. The backbone is passed once for all repeats that share the layer,
     the head for each."""
-    found = []
+    per_repeat = []
     for several in repeats.turns():
         values = repeats.values(images).detach().requires_grad_()
         features = repeats.features(values)
@@ -32,5 +32,5 @@ def weighted(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor, weig
             score = repeats.score(repeat, features, targets).sum()
             (gradient,) = torch.autograd.grad(score, values, retain_graph=True)
             weights = weigh(repeats.layer.places(gradient), places)
-            found.append(torch.einsum("nchw,nc->nhw", places, weights).relu())
-    return torch.stack(found)
+            per_repeat.append(torch.einsum("nchw,nc->nhw", places, weights).relu())
+    return torch.stack(per_repeat)

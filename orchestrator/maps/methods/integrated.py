@@ -19,7 +19,7 @@ MOST_PLACES = 28
 
 def attributions(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
     """What each pixel adds to the score, float32 [repeats, N, S, S]; below 0 where it speaks against the class."""
-    found = []
+    per_repeat = []
     for several in repeats.turns():
         sums = [torch.zeros_like(images) for _ in several]
         for step in range(steps):
@@ -29,8 +29,8 @@ def attributions(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor, 
                 score = repeats.score(repeat, features, targets).sum()
                 (gradient,) = torch.autograd.grad(score, between, retain_graph=True)
                 sums[place] += gradient
-        found += [(one / steps * images).sum(dim=1) for one in sums]
-    return torch.stack(found)
+        per_repeat += [(one / steps * images).sum(dim=1) for one in sums]
+    return torch.stack(per_repeat)
 
 
 def maps(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ SQUARES = 8
 @torch.no_grad()
 def maps(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """See `registry.Method`. Grey is the mean of the standardisation."""
-    found = []
+    per_repeat = []
     edges = torch.linspace(0, images.shape[-1], SQUARES + 1).round().int().tolist()
     for several in repeats.turns():
         whole = repeats.backbone(images)
@@ -29,5 +29,5 @@ def maps(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor) -> torch
                 for place, repeat in enumerate(several):
                     lost = repeats.score(repeat, whole, targets) - repeats.score(repeat, features, targets)
                     here[place, :, row, column] = lost
-        found += list(here.relu())
-    return torch.stack(found)
+        per_repeat += list(here.relu())
+    return torch.stack(per_repeat)

@@ -18,10 +18,10 @@ from orchestrator.store.errors import InputError
 @torch.no_grad()
 def maps(repeats: Repeats, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """See `registry.Method`. Neither head nor class is in it: repeats that share a frozen backbone share the map."""
-    found = []
+    per_repeat = []
     for several in repeats.turns():
-        found += [_rollout(repeats, images)] * len(several)
-    return torch.stack(found)
+        per_repeat += [_rollout(repeats, images)] * len(several)
+    return torch.stack(per_repeat)
 
 
 def _rollout(repeats: Repeats, images: torch.Tensor) -> torch.Tensor:
@@ -59,14 +59,14 @@ def _rollout(repeats: Repeats, images: torch.Tensor) -> torch.Tensor:
 def attention_of(network: nn.Module, name: str) -> list[nn.Module]:
     """The attention of timm's blocks, in order. Raises InputError, naming the network `name`, where there is none."""
     wanted = ("qkv", "attn_drop", "num_heads", "fused_attn")
-    found = [part for part in network.modules() if all(hasattr(part, one) for one in wanted)]
-    if not found:
+    attention = [part for part in network.modules() if all(hasattr(part, one) for one in wanted)]
+    if not attention:
         raise _no_attention(name, "no such attention")
-    return found
+    return attention
 
 
-def _no_attention(name: str, found: str) -> InputError:
+def _no_attention(name: str, instead: str) -> InputError:
     return InputError(
-        f"{name}: expected a transformer of timm whose blocks attend from every patch to every other, found {found}",
+        f"{name}: expected a transformer of timm whose blocks attend from every patch to every other, found {instead}",
         "Choose another method: --method gradcam",
     )
