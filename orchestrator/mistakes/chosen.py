@@ -85,7 +85,7 @@ def _named(
     study, faults = summary.study.name, Faults("orch mistakes")
     of = {(one.id, one.partition): one for one in summary.configurations}
     ids = sorted({name for name, _ in of})
-    found: dict[str, tuple[ConfigurationSummary, ...]] = {}
+    chosen: dict[str, tuple[ConfigurationSummary, ...]] = {}
     for name in named:
         fit = named_id(name, ids, faults)
         if fit is None:
@@ -96,6 +96,6 @@ def _named(
             where = f" on {lacking} of {len(partitions)} partitions" if len(partitions) > 1 else ""
             faults.add(f"--of {name}: expected a repeat that was trained and did not diverge, found none{where}")
             continue
-        found[fit] = members
+        chosen[fit] = members
     faults.raise_if_any(f"orch table {study} lists the configurations; orch status {study} says what was trained")
-    return tuple(found.values())
+    return tuple(chosen.values())

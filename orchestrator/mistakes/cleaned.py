@@ -43,13 +43,13 @@ class Scores:
     balanced: float
 
 
-def scores(found: Gathered, label: dict[str, str]) -> Scores:
+def scores(gathered: Gathered, label: dict[str, str]) -> Scores:
     """label: file → the label that counts; images that are not in it are left out."""
-    files = found.images["file"].tolist()
+    files = gathered.images["file"].tolist()
     kept = np.array([file in label for file in files])
-    index = {name: place for place, name in enumerate(found.classes)}
+    index = {name: place for place, name in enumerate(gathered.classes)}
     truth = np.array([index[label[file]] for file in files if file in label], dtype=np.int64)
-    right = found.called[0][kept][np.arange(len(truth)), truth] / found.trials[kept]
+    right = gathered.called[0][kept][np.arange(len(truth)), truth] / gathered.trials[kept]
     classes = [float(right[truth == k].mean()) for k in np.unique(truth)]
     return Scores(len(truth), float(right.mean()), float(np.mean(classes)))
 
@@ -114,9 +114,9 @@ def changes_csv(reviewed: Reviewed) -> bytes:
     return frame.to_csv(index=False, lineterminator="\n").encode()
 
 
-def clean(study: Study, found: Mistakes, reviewed: Reviewed, root: Path, output: Path) -> Report:
+def clean(study: Study, mistakes: Mistakes, reviewed: Reviewed, root: Path, output: Path) -> Report:
     """Write the table and, beside it, the list of changes; say what the review found and what it does to the scores."""
-    of = found.gathered
+    of = mistakes.gathered
     beside = output.with_name(f"{output.stem}-changes.csv")
     content, dataset = new_table(study, of.manifest, reviewed, root)
     if reviewed.changes:

@@ -82,6 +82,6 @@ def find_mistakes(storage: Storage, wanted: Wanted, progress: Callable[[int, int
     )
 
 
-def worse(found: Sequence[Slice]) -> list[Slice]:
+def worse(several: Sequence[Slice]) -> list[Slice]:
     """Slices that are worse than chance explains, the surest first."""
-    return sorted((one for one in found if one.is_worse), key=lambda one: (one.corrected or 0.0, -one.error))
+    return sorted((one for one in several if one.is_worse), key=lambda one: (one.corrected or 0.0, -one.error))

@@ -65,16 +65,16 @@ class Gathered:
     @cached_property
     def right(self) -> Ints:
         """int32 [C, N], how many of `trials` say the truth."""
-        found: Ints = np.take_along_axis(self.called, np.broadcast_to(self.truth, self.called.shape[:2])[..., None], 2)[
+        right: Ints = np.take_along_axis(self.called, np.broadcast_to(self.truth, self.called.shape[:2])[..., None], 2)[
             ..., 0
         ]
-        return found
+        return right
 
     @cached_property
     def error(self) -> Floats:
         """float64 [N], share of the first configuration's predictions that are wrong."""
-        found: Floats = 1 - self.right[0] / self.trials
-        return found
+        error: Floats = 1 - self.right[0] / self.trials
+        return error
 
     @property
     def is_cross_fitted(self) -> bool:
@@ -162,10 +162,10 @@ def _added(parts: Sequence[Read], where: Sequence[Ints], votes: Ints, sums: Floa
 
     where: places of a partition's images among all. votes [N, K] and sums [N, K] of probabilities are added to.
     """
-    for found, places in zip(parts, where, strict=True):
-        if found is None:
+    for read, places in zip(parts, where, strict=True):
+        if read is None:
             return "cannot be read, or are of other images"
-        logits, other = found
+        logits, other = read
         if other:
             return f"are of another epoch than its scores in {counted(other, 'repeat')}"
         of_partition = counted_votes(logits, votes.shape[1])
@@ -190,8 +190,8 @@ def counted_votes(logits: np.ndarray, classes: int) -> tuple[Ints, Floats]:
 
 def _splits(storage: Storage, manifest: pd.DataFrame, name: str) -> NDArray[np.object_]:
     path = layout.partition(name)
-    found: NDArray[np.object_] = splits(manifest, Partition.from_bytes(storage.read(path), path)).to_numpy(dtype=object)
-    return found
+    split: NDArray[np.object_] = splits(manifest, Partition.from_bytes(storage.read(path), path)).to_numpy(dtype=object)
+    return split
 
 
 def _with_repeats(chosen: Chosen) -> tuple[Chosen, list[str]]:

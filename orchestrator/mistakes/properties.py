@@ -32,9 +32,9 @@ def of_columns(images: pd.DataFrame, asked: Sequence[str]) -> list[Property]:
     no column, with the nearest, and for one that cannot be sliced by.
     """
     there = {str(name).removeprefix(USER_PREFIX): str(name) for name in images.columns if _is_own(str(name))}
-    found = {name: _property(name, images[column]) for name, column in there.items()}
+    properties = {name: _property(name, images[column]) for name, column in there.items()}
     if not asked:
-        return [one for one in found.values() if one is not None and len(one.values) > 1 and one.name not in NOTES]
+        return [one for one in properties.values() if one is not None and len(one.values) > 1 and one.name not in NOTES]
     chosen = []
     for name in dict.fromkeys(asked):
         fit = [one for one in there if one == name] or [one for one in there if one.casefold() == name.casefold()]
@@ -45,7 +45,7 @@ def of_columns(images: pd.DataFrame, asked: Sequence[str]) -> list[Property]:
                 f"{did_you_mean(nearest(name, there))}",
                 known,
             )
-        one = found[fit[0]]
+        one = properties[fit[0]]
         if one is None:
             count = images[there[fit[0]]].nunique()
             raise InputError(
@@ -78,10 +78,10 @@ def of_looks(root: Path, images: pd.DataFrame, progress: Callable[[int, int], No
         measured.append(look_of(pixels))
         progress(done, len(images))
     every = np.stack(measured).astype(np.float64)
-    found = []
+    properties = []
     for name, look in LOOKS.items():
-        found += quarters(name, every[:, NAMES.index(look)], lambda value: f"{value:.1f}")
-    return found
+        properties += quarters(name, every[:, NAMES.index(look)], lambda value: f"{value:.1f}")
+    return properties
 
 
 def quarters(name: str, values: Floats, words: Callable[[float], str]) -> list[Property]:

@@ -112,17 +112,17 @@ class MistakesRecord(JsonRecord):
     suspects: tuple[WrongImage, ...]
 
 
-def record_of(found: Mistakes, now: str) -> MistakesRecord:
+def record_of(mistakes: Mistakes, now: str) -> MistakesRecord:
     """What a page and a model card show of them."""
     from orchestrator.mistakes.images import confused_pairs, never_by_group
 
-    of = found.gathered
+    of = mistakes.gathered
     names = frozenset(of.manifest["group"])
     places: dict[str, list[str]] = {}
-    for one in found.slices:
+    for one in mistakes.slices:
         places.setdefault(one.name, []).append(one.value)
-    right = dict(zip(found.images["file"], found.images["right"], strict=True))
-    worst = found.images[found.images["right"] < 1].head(KEPT)
+    right = dict(zip(mistakes.images["file"], mistakes.images["right"], strict=True))
+    worst = mistakes.images[mistakes.images["right"] < 1].head(KEPT)
     return MistakesRecord(
         created=now,
         partitions=tuple(of.split_of),
@@ -133,7 +133,7 @@ def record_of(found: Mistakes, now: str) -> MistakesRecord:
             Looked(id=one.id, name=of.names[one.id], wrong=1 - float((of.right[c] / of.trials).mean()))
             for c, one in enumerate(of.members)
         ),
-        classes=tuple(ClassCounts.model_validate(row) for row in found.classes.to_dict("records")),
+        classes=tuple(ClassCounts.model_validate(row) for row in mistakes.classes.to_dict("records")),
         confused=tuple(
             Confused(label=label, called=called, images=images, share=share)
             for label, called, images, share in confused_pairs(of)[:PAIRS]
@@ -145,13 +145,13 @@ def record_of(found: Mistakes, now: str) -> MistakesRecord:
                 value=f"value {places[one.name].index(one.value) + 1}" if one.value in names else one.value,
                 is_worse=one.is_worse,
             )
-            for one in found.slices
+            for one in mistakes.slices
         ),
-        regions=tuple(Region(configurations=which, images=count) for which, count in found.shared.regions),
+        regions=tuple(Region(configurations=which, images=count) for which, count in mistakes.shared.regions),
         worst=tuple(
             WrongImage.model_validate({**row, "called": row["mostly_called"]}) for row in worst.to_dict("records")
         ),
-        suspected=len(found.suspects),
+        suspected=len(mistakes.suspects),
         suspects=tuple(
             WrongImage(
                 file=row["file"],
@@ -161,7 +161,7 @@ def record_of(found: Mistakes, now: str) -> MistakesRecord:
                 probability=row["label_probability"],
                 called=row["looks_like"],
             )
-            for row in found.suspects.head(KEPT).to_dict("records")
+            for row in mistakes.suspects.head(KEPT).to_dict("records")
         ),
     )
 

@@ -21,16 +21,24 @@ _CONFUSED = 3
 _NAMED = "Names of files and groups stand here: mind who sees it. Test images are in none of it."
 
 
-def mistakes_report(found: Mistakes, every: bool = False) -> Report:
+def mistakes_report(mistakes: Mistakes, every: bool = False) -> Report:
     """Text with at most SHOWN rows of each table unless `every`, and data with all of them."""
-    lines = [*heading([found.study]), *_of_what(found), "", *_configurations(found), "", *_classes(found), ""]
-    lines += [*_images(found, every), "", *_groups(found, every), *_slices(found, every)]
-    lines += [*_shared(found, every), *_suspects(found, every), "", _NAMED]
-    return Report(tuple(lines), mistakes_data(found))
+    lines = [
+        *heading([mistakes.study]),
+        *_of_what(mistakes),
+        "",
+        *_configurations(mistakes),
+        "",
+        *_classes(mistakes),
+        "",
+    ]
+    lines += [*_images(mistakes, every), "", *_groups(mistakes, every), *_slices(mistakes, every)]
+    lines += [*_shared(mistakes, every), *_suspects(mistakes, every), "", _NAMED]
+    return Report(tuple(lines), mistakes_data(mistakes))
 
 
-def _of_what(found: Mistakes) -> list[str]:
-    of, study = found.gathered, found.study.name
+def _of_what(mistakes: Mistakes) -> list[str]:
+    of, study = mistakes.gathered, mistakes.study.name
     images, members = len(of.images), counted(len(of.members), "configuration")
     repeats = counted(min(of.repeats), "repeat") if len({*of.repeats}) == 1 else f"{min(of.repeats)} or more repeats"
     judged = f"{images:,} images, each predicted by networks that did not train on it or its group"
@@ -47,8 +55,8 @@ def _of_what(found: Mistakes) -> list[str]:
     return [*lines, *of.notes]
 
 
-def _configurations(found: Mistakes) -> list[str]:
-    of, chosen = found.gathered, found.chosen
+def _configurations(mistakes: Mistakes) -> list[str]:
+    of, chosen = mistakes.gathered, mistakes.chosen
     which = "named" if chosen.is_named else f"the best of {chosen.among} by the selecting metric"
     rows = [
         (str(c + 1), of.names[one.id], one.id, _share(1 - float((of.right[c] / of.trials).mean())))
@@ -57,26 +65,26 @@ def _configurations(found: Mistakes) -> list[str]:
     return [f"Configurations ({which}):", *columns([("", "", "id", "wrong"), *rows], (True, False, False, True))]
 
 
-def _classes(found: Mistakes) -> list[str]:
-    several = len(found.gathered.members) > 1
+def _classes(mistakes: Mistakes) -> list[str]:
+    several = len(mistakes.gathered.members) > 1
     head = ["class", "images", "groups", *(f"{one} right" for one in STANDINGS)]
     head += ["by 1 always", "sometimes", "never"] if several else []
     rows = []
-    for row in found.classes.to_dict("records"):
+    for row in mistakes.classes.to_dict("records"):
         cells = [row["label"], row["images"], row["groups"], *(row[one] for one in STANDINGS)]
         cells += [row[f"best_{one}"] for one in STANDINGS] if several else []
         rows.append([*map(str, cells), _share(row["error"]), row["mostly_called"] or "–"])
-    total = found.classes.sum(numeric_only=True)
-    cells = ["all", int(total["images"]), len(found.gathered.groups), *(int(total[one]) for one in STANDINGS)]
+    total = mistakes.classes.sum(numeric_only=True)
+    cells = ["all", int(total["images"]), len(mistakes.gathered.groups), *(int(total[one]) for one in STANDINGS)]
     cells += [int(total[f"best_{one}"]) for one in STANDINGS] if several else []
-    rows.append([*map(str, cells), _share(float(found.gathered.error.mean())), ""])
-    over = f"over all repeats of the {len(found.gathered.members)} configurations" if several else "over all repeats"
+    rows.append([*map(str, cells), _share(float(mistakes.gathered.error.mean())), ""])
+    over = f"over all repeats of the {len(mistakes.gathered.members)} configurations" if several else "over all repeats"
     text = f"Images that predictions have right, {over}; wrong: share of predictions of configuration 1."
     return [text, *columns([[*head, "wrong", "mostly called"], *rows], (False, *[True] * (len(head)), False))]
 
 
-def _images(found: Mistakes, every: bool) -> list[str]:
-    table = found.images[found.images["right"] < 1]
+def _images(mistakes: Mistakes, every: bool) -> list[str]:
+    table = mistakes.images[mistakes.images["right"] < 1]
     if table.empty:
         return ["Every prediction of every image is right."]
     rows = [
@@ -96,9 +104,9 @@ def _images(found: Mistakes, every: bool) -> list[str]:
     return [*lines, *_more(len(table), len(rows))]
 
 
-def _groups(found: Mistakes, every: bool) -> list[str]:
-    table = found.groups[found.groups["error"] > 0]
-    if len(found.groups) == len(found.gathered.images) or table.empty:
+def _groups(mistakes: Mistakes, every: bool) -> list[str]:
+    table = mistakes.groups[mistakes.groups["error"] > 0]
+    if len(mistakes.groups) == len(mistakes.gathered.images) or table.empty:
         return []
     rows = []
     for row in _first(table, every):
@@ -119,12 +127,12 @@ def _groups(found: Mistakes, every: bool) -> list[str]:
     return [*lines, *_more(len(table), len(rows)), ""]
 
 
-def _slices(found: Mistakes, every: bool) -> list[str]:
-    if not found.slices:
+def _slices(mistakes: Mistakes, every: bool) -> list[str]:
+    if not mistakes.slices:
         return ["Slices: no column with several values, and all images have one size.", ""]
-    tested = sum(one.p is not None for one in found.slices)
-    named = worse(found.slices)
-    rows = [(*_slice(one), "worse" if one.is_worse else "") for one in found.slices]
+    tested = sum(one.p is not None for one in mistakes.slices)
+    named = worse(mistakes.slices)
+    rows = [(*_slice(one), "worse" if one.is_worse else "") for one in mistakes.slices]
     head = ("property", "value", "images", "groups", "wrong", "95 %", "its classes", "p", "corrected", "")
     shown = rows if every or len(rows) <= 3 * SHOWN else [(*_slice(one), "worse") for one in named[: 3 * SHOWN]]
     lines = ["Slices, by configuration 1."]
@@ -145,20 +153,20 @@ def _slice(one: Slice) -> tuple[str, ...]:
     return one.name, one.value, str(one.images), str(one.groups), _share(one.error), band, _share(one.expected), *p
 
 
-def _shared(found: Mistakes, every: bool) -> list[str]:
-    if len(found.gathered.members) < 2:
+def _shared(mistakes: Mistakes, every: bool) -> list[str]:
+    if len(mistakes.gathered.members) < 2:
         return []
-    regions = found.shared.regions
+    regions = mistakes.shared.regions
     shown = regions if every else [*regions[:-1][:SHOWN], *regions[-1:]]
     rows = [(_runs(which) or "none", str(count)) for which, count in shown]
-    totals = ", ".join(f"{c + 1}: {count}" for c, count in enumerate(found.shared.wrong.tolist()))
+    totals = ", ".join(f"{c + 1}: {count}" for c, count in enumerate(mistakes.shared.wrong.tolist()))
     lines = [f"Images wrong in most repeats, by exactly these configurations ({totals})."]
     return [*lines, *columns(rows, (False, True)), *_more(len(regions), len(shown)), ""]
 
 
-def _suspects(found: Mistakes, every: bool) -> list[str]:
-    of, table = found.gathered, found.suspects
-    estimated = float(found.joint.estimated.sum())
+def _suspects(mistakes: Mistakes, every: bool) -> list[str]:
+    of, table = mistakes.gathered, mistakes.suspects
+    estimated = float(mistakes.joint.estimated.sum())
     lines = [
         f"Suspected labels: {len(table):,} of {len(of.images):,} images count for another class than their label; "
         f"confident learning takes {estimated:.0f} labels to be wrong."
@@ -183,26 +191,26 @@ def _suspects(found: Mistakes, every: bool) -> list[str]:
             [("image", "label", "looks like", "P", "P", ""), *rows], (False, False, False, True, True, False)
         )
         lines += _more(len(table), len(rows))
-        lines.append(f"A list to be reviewed blind: orch mistakes {found.study.name} --review FILE")
-    if len(found.twins):
-        first = found.twins.iloc[0]
+        lines.append(f"A list to be reviewed blind: orch mistakes {mistakes.study.name} --review FILE")
+    if len(mistakes.twins):
+        first = mistakes.twins.iloc[0]
         lines.append(
-            f"{counted(len(found.twins), 'image')} nearly the picture of a training image of another class, such as "
+            f"{counted(len(mistakes.twins), 'image')} nearly the picture of a training image of another class, such as "
             f"{first['file']} ({first['label']}) and {first['other']} ({first['other_label']})."
         )
-    elif not found.compared:
-        lines.append(f"Near-duplicates were not looked for: orch data duplicates {found.study.name} --look")
+    elif not mistakes.compared:
+        lines.append(f"Near-duplicates were not looked for: orch data duplicates {mistakes.study.name} --look")
     return lines
 
 
-def mistakes_data(found: Mistakes) -> dict[str, Any]:
+def mistakes_data(mistakes: Mistakes) -> dict[str, Any]:
     """Everything, rows in the order of the text."""
-    of = found.gathered
+    of = mistakes.gathered
     return {
-        "study": found.study.name,
-        "synthetic": found.study.synthetic,
+        "study": mistakes.study.name,
+        "synthetic": mistakes.study.synthetic,
         "split": "valid",
-        "groups_mean": found.study.group_meaning,
+        "groups_mean": mistakes.study.group_meaning,
         "partitions": list(of.split_of),
         "repeats": list(of.repeats),
         "never_judged": of.never_judged,
@@ -210,11 +218,11 @@ def mistakes_data(found: Mistakes) -> dict[str, Any]:
             {"id": one.id, "name": of.names[one.id], "wrong": 1 - float((of.right[c] / of.trials).mean())}
             for c, one in enumerate(of.members)
         ],
-        "classes": found.classes.to_dict("records"),
-        "images": found.images.to_dict("records"),
+        "classes": mistakes.classes.to_dict("records"),
+        "images": mistakes.images.to_dict("records"),
         "groups": [
             {**row, "confused": [{"truth": t, "called": p, "share": s} for t, p, s in row["confused"]]}
-            for row in found.groups.to_dict("records")
+            for row in mistakes.groups.to_dict("records")
         ],
         "slices": [
             {
@@ -224,22 +232,22 @@ def mistakes_data(found: Mistakes) -> dict[str, Any]:
                 "p_corrected": one.corrected,
                 "is_worse": one.is_worse,
             }
-            for one in found.slices
+            for one in mistakes.slices
         ],
         "shared_errors": {
-            "wrong": dict(zip((one.id for one in of.members), found.shared.wrong.tolist(), strict=True)),
+            "wrong": dict(zip((one.id for one in of.members), mistakes.shared.wrong.tolist(), strict=True)),
             "exactly": [
                 {"configurations": [of.members[c].id for c in which], "images": count}
-                for which, count in found.shared.regions
+                for which, count in mistakes.shared.regions
             ],
         },
-        "suspects": found.suspects.to_dict("records"),
+        "suspects": mistakes.suspects.to_dict("records"),
         "confident_learning": {
-            "thresholds": [finite(value) for value in found.joint.thresholds],
-            "counts": found.joint.counts.tolist(),
-            "wrong_labels": dict(zip(of.classes, np.round(found.joint.estimated, 2).tolist(), strict=True)),
+            "thresholds": [finite(value) for value in mistakes.joint.thresholds],
+            "counts": mistakes.joint.counts.tolist(),
+            "wrong_labels": dict(zip(of.classes, np.round(mistakes.joint.estimated, 2).tolist(), strict=True)),
         },
-        "near_duplicates_of_another_class": found.twins.to_dict("records") if found.compared else None,
+        "near_duplicates_of_another_class": mistakes.twins.to_dict("records") if mistakes.compared else None,
         "notes": list(of.notes),
     }
 

@@ -58,23 +58,23 @@ def list_id(rows: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256(canonical_json(sorted([list(row) for row in rows])).encode()).hexdigest()[:12]
 
 
-def review_list(found: Mistakes) -> ReviewList:
+def review_list(mistakes: Mistakes) -> ReviewList:
     """At most MOST suspected images and as many others that were judged, in an order drawn by the study's seed.
 
     Raises InputError where nothing is suspected, or a class is called as a verdict is.
     """
-    of, name = found.gathered, found.study.name
+    of, name = mistakes.gathered, mistakes.study.name
     taken = [word for word in (KEEP, EXCLUDE) if word in {one.casefold() for one in of.classes}]
     if taken:
         raise InputError(
             f"study {name!r}: a class is called {taken[0]!r}, which is also a verdict",
             "Rename the class in the data and make the study anew.",
         )
-    if found.suspects.empty:
+    if mistakes.suspects.empty:
         raise InputError(f"study {name!r}: no label is suspected, so that there is nothing to review", "")
-    first = found.suspects.head(MOST)
+    first = mistakes.suspects.head(MOST)
     looks = dict(zip(first["file"], first["looks_like"], strict=True))
-    suspected = set(found.suspects["file"])
+    suspected = set(mistakes.suspects["file"])
     label = dict(zip(of.images["file"], of.images["label"], strict=True))
     others = _mixed([file for file in label if file not in suspected], of.seed, "drawn")[: len(looks)]
     rows = tuple(
@@ -92,9 +92,9 @@ def review_list(found: Mistakes) -> ReviewList:
     )
 
 
-def write_review(storage: Storage, found: Mistakes, path: Path) -> ReviewList:
+def write_review(storage: Storage, mistakes: Mistakes, path: Path) -> ReviewList:
     """Keep the list in the study and write what the reviewer gets; a file of other content is not written over."""
-    listed = review_list(found)
+    listed = review_list(mistakes)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -116,8 +116,8 @@ def kept_list(storage: Storage, identity: str) -> ReviewList | None:
 def lists_of(storage: Storage) -> list[ReviewList]:
     """All lists that the study made, the newest first."""
     names = [name.removesuffix(".json") for name in storage.list(FOLDER) if name.endswith(".json")]
-    found = [one for name in names if (one := kept_list(storage, name)) is not None]
-    return sorted(found, key=lambda one: (one.created, one.id), reverse=True)
+    lists = [one for name in names if (one := kept_list(storage, name)) is not None]
+    return sorted(lists, key=lambda one: (one.created, one.id), reverse=True)
 
 
 def _mixed(files: Iterable[str], seed: int, purpose: str) -> list[str]:

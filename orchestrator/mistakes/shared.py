@@ -25,9 +25,9 @@ class Shared:
     regions: tuple[tuple[tuple[int, ...], int], ...]
 
 
-def shared_errors(found: Gathered) -> Shared:
-    """Of the configurations of `found`, all against all."""
-    wrong = 2 * found.right < found.trials
+def shared_errors(gathered: Gathered) -> Shared:
+    """Of all configurations, each against every other one."""
+    wrong = 2 * gathered.right < gathered.trials
     patterns, counts = np.unique(wrong.T, axis=0, return_counts=True)
     regions = {tuple(np.flatnonzero(one).tolist()): int(n) for one, n in zip(patterns, counts, strict=True)}
     regions.setdefault((), 0)

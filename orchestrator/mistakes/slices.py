@@ -83,10 +83,10 @@ def slices(error: Floats, truth: Ints, group: Ints, properties: Sequence[Propert
         zip(tested, _flipped(error - by_class[truth], truth, group, [masks[at][2] for at in tested], seed), strict=True)
     )
     corrected = holm(p)
-    found = []
+    scored = []
     for at, (name, value, mask) in enumerate(masks):
         low, high = interval(error[mask], group[mask], seed)
-        found.append(
+        scored.append(
             Slice(
                 name,
                 value,
@@ -100,7 +100,7 @@ def slices(error: Floats, truth: Ints, group: Ints, properties: Sequence[Propert
                 corrected.get(at),
             )
         )
-    return found
+    return scored
 
 
 def _flipped(residual: Floats, truth: Ints, group: Ints, masks: Sequence[NDArray[np.bool_]], seed: int) -> list[float]:
@@ -121,7 +121,7 @@ def _flipped(residual: Floats, truth: Ints, group: Ints, masks: Sequence[NDArray
     cell, cells = unit * len(sizes) + truth, groups * len(sizes)
     images = np.bincount(cell, minlength=cells).reshape(groups, len(sizes))
     together, flips = images.T @ images, signs(groups, seed)
-    found = []
+    p_values = []
     for mask in masks:
         apart = mask - (np.bincount(truth, weights=mask.astype(np.float64)) / sizes)[truth]
         score = np.bincount(unit, weights=apart * residual, minlength=groups)
@@ -133,8 +133,8 @@ def _flipped(residual: Floats, truth: Ints, group: Ints, masks: Sequence[NDArray
         spread = (own**2).sum() - 2 * (means * crossed).sum(axis=1) + ((means @ together) * means).sum(axis=1)
         sums = sums[:, 0] / np.sqrt(np.maximum(spread, _CLOSE))
         least = sums[0] - _CLOSE
-        found.append(float((sums >= least).sum() + (-sums >= least).sum()) / (2 * len(flips)))
-    return found
+        p_values.append(float((sums >= least).sum() + (-sums >= least).sum()) / (2 * len(flips)))
+    return p_values
 
 
 def interval(error: Floats, group: Ints, seed: int) -> tuple[float | None, float | None]:
@@ -154,8 +154,8 @@ def interval(error: Floats, group: Ints, seed: int) -> tuple[float | None, float
 
 def holm(p: Mapping[int, float]) -> dict[int, float]:
     """p corrected for their number by Holm's step-down procedure (1979)."""
-    found, largest = dict[int, float](), 0.0
+    corrected, largest = dict[int, float](), 0.0
     for step, (name, value) in enumerate(sorted(p.items(), key=lambda one: (one[1], one[0]))):
         largest = max(largest, min(1.0, (len(p) - step) * value))
-        found[name] = largest
-    return found
+        corrected[name] = largest
+    return corrected

@@ -55,7 +55,7 @@ def confident_joint(probability: Floats, label: Ints) -> ConfidentJoint:
     return ConfidentJoint(thresholds, counts, suspected.astype(np.int64), counts_for, margin, estimated)
 
 
-def suspect_table(found: Gathered, joint: ConfidentJoint, pairs: pd.DataFrame) -> pd.DataFrame:
+def suspect_table(gathered: Gathered, joint: ConfidentJoint, pairs: pd.DataFrame) -> pd.DataFrame:
     """The suspected images, the most suspicious first.
 
     pairs: as `twins` gives them. Columns: file, label, group, looks_like (the class it counts for), label_probability,
@@ -64,16 +64,16 @@ def suspect_table(found: Gathered, joint: ConfidentJoint, pairs: pd.DataFrame) -
     places = joint.suspected
     other = joint.counts_for[places]
     twin = pairs.drop_duplicates("file").set_index("file")[["other", "other_label"]]
-    files = found.images["file"].to_numpy(dtype=object)[places]
+    files = gathered.images["file"].to_numpy(dtype=object)[places]
     known = twin.reindex(files).fillna("")
     return pd.DataFrame(
         {
             "file": files,
-            "label": found.images["label"].to_numpy(dtype=object)[places],
-            "group": found.images["group"].to_numpy(dtype=object)[places],
-            "looks_like": np.array(found.classes, dtype=object)[other],
-            "label_probability": found.probability[places, found.truth[places]],
-            "other_probability": found.probability[places, other],
+            "label": gathered.images["label"].to_numpy(dtype=object)[places],
+            "group": gathered.images["group"].to_numpy(dtype=object)[places],
+            "looks_like": np.array(gathered.classes, dtype=object)[other],
+            "label_probability": gathered.probability[places, gathered.truth[places]],
+            "other_probability": gathered.probability[places, other],
             "margin": joint.margin[places],
             "twin": known["other"].to_numpy(dtype=object),
             "twin_label": known["other_label"].to_numpy(dtype=object),
@@ -81,7 +81,7 @@ def suspect_table(found: Gathered, joint: ConfidentJoint, pairs: pd.DataFrame) -
     )
 
 
-def twins(found: Gathered, pairs: pd.DataFrame | None) -> pd.DataFrame:
+def twins(gathered: Gathered, pairs: pd.DataFrame | None) -> pd.DataFrame:
     """Images in validation that are nearly the picture of a training image of another class, most alike first.
 
     pairs: near-duplicates of the study, None where it keeps none. Columns: file, label, other, other_label, similarity.
@@ -89,10 +89,10 @@ def twins(found: Gathered, pairs: pd.DataFrame | None) -> pd.DataFrame:
     """
     columns = ["file", "label", "other", "other_label", "similarity"]
     parts = [pd.DataFrame(columns=columns)]
-    for split in () if pairs is None else found.split_of.values():
-        of_group = dict(zip(found.manifest["group"], split, strict=True))
+    for split in () if pairs is None else gathered.split_of.values():
+        of_group = dict(zip(gathered.manifest["group"], split, strict=True))
         assert pairs is not None
-        told = with_kinds(pairs, found.manifest, of_group)
+        told = with_kinds(pairs, gathered.manifest, of_group)
         told = told[told["differs"]]
         for mine, theirs in (("", "other_"), ("other_", "")):
             here = told[(told[f"{mine}split"] == "valid") & (told[f"{theirs}split"] == "train")]

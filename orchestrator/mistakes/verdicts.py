@@ -92,9 +92,9 @@ def _verdict(said: str, classes: Sequence[str]) -> str | None:
 
 
 def _list_of(storage: Storage, study: str, subject: str, rows: Sequence[tuple[str, str]]) -> ReviewList:
-    found = kept_list(storage, list_id(rows))
-    if found is not None:
-        return found
+    kept = kept_list(storage, list_id(rows))
+    if kept is not None:
+        return kept
     there = lists_of(storage)
     if not there:
         raise InputError(
