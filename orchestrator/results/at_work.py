@@ -91,15 +91,15 @@ def segments_at_work(
     storage: Storage, segments: Iterable[Segment], owed: Mapping[LaneKey, int], now: datetime
 ) -> SegmentsAtWork:
     """owed: of each lane that is owed the epochs that it has. `now` decides only which leases look alive."""
-    found: list[AtWork] = []
+    at_work: list[AtWork] = []
     for segment, names in begun(storage, [segment for segment in segments if _owed_of(segment, owed)]).folders.items():
         lanes = _owed_of(segment, owed)
-        found += [_looked_into(storage, segment, names, lanes, now)] if lanes else []
+        at_work += [_looked_into(storage, segment, names, lanes, now)] if lanes else []
     of_lane: dict[LaneKey, list[AtWork]] = defaultdict(list)
-    for one in found:
+    for one in at_work:
         for lane in one.lanes:
             of_lane[lane].append(one)
-    return SegmentsAtWork(tuple(found), of_lane)
+    return SegmentsAtWork(tuple(at_work), of_lane)
 
 
 def _owed_of(segment: Segment, owed: Mapping[LaneKey, int]) -> tuple[LaneKey, ...]:

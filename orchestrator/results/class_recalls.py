@@ -48,8 +48,8 @@ def selected_counts(repeats: Repeats, first: int, member: ConfigurationSummary, 
         return np.zeros((0, *repeats.statistics.shape[2:]), np.int64)
     first += member.screened
     epochs = repeats.start[first : first + member.n] + member.selected_epochs.values.astype(np.int64)
-    found: NDArray[np.int64] = repeats.statistics[epochs, _SPLITS.index(split)].astype(np.int64)
-    return found
+    counts: NDArray[np.int64] = repeats.statistics[epochs, _SPLITS.index(split)].astype(np.int64)
+    return counts
 
 
 def class_recalls(summary: Summary, member: ConfigurationSummary) -> list[ClassRecall]:
@@ -61,8 +61,8 @@ def class_recalls(summary: Summary, member: ConfigurationSummary) -> list[ClassR
     first = int(np.flatnonzero(mine)[0])
     train, valid = (selected_counts(summary.repeats, first, member, split) for split in _SPLITS)
     images = [images_of_classes(counts[0]).tolist() for counts in (train, valid)]
-    found = zip(summary.study.classes, *images, recall(valid).mean(axis=0).tolist(), strict=True)
-    return [ClassRecall(name, a, b, None if np.isnan(share) else share) for name, a, b, share in found]
+    rows = zip(summary.study.classes, *images, recall(valid).mean(axis=0).tolist(), strict=True)
+    return [ClassRecall(name, a, b, None if np.isnan(share) else share) for name, a, b, share in rows]
 
 
 def weak_words(recalls: Sequence[ClassRecall]) -> str:

@@ -36,11 +36,11 @@ def compared_alike(member: ConfigurationSummary, by_valid: Collection[Metric]) -
 def check_comparable(configurations: Iterable[Configuration], where: str) -> None:
     """Raise InputError where one metric has several values of its settings: it would say something else in each."""
     faults = Faults(where)
-    found: dict[tuple[Metric, str], set[Any]] = defaultdict(set)
+    values_of: dict[tuple[Metric, str], set[Any]] = defaultdict(set)
     for c in configurations:
         for name in METRICS.variants[c.selection.metric].uses:
-            found[c.selection.metric, name].add(getattr(c.selection, name))
-    for (metric, name), values in sorted(found.items()):
+            values_of[c.selection.metric, name].add(getattr(c.selection, name))
+    for (metric, name), values in sorted(values_of.items()):
         if len(values) > 1:
             told = " and ".join(f'"{value}"' if isinstance(value, str) else f"{value:g}" for value in sorted(values))
             faults.add(f"selection.{name}: expected one among all that select by {metric}, found {told}")
@@ -68,5 +68,5 @@ def looked_at(members: Iterable[ConfigurationSummary]) -> str:
 
 def selected_by(members: Iterable[ConfigurationSummary]) -> str:
     """In words, by what the epochs of these were selected, each by its own rule."""
-    found = dict.fromkeys(RULES[member.configuration.selection.rule] for member in members)
-    return " or ".join(sorted(found, reverse=True)) + (", as each configuration says" if len(found) > 1 else "")
+    rules = dict.fromkeys(RULES[member.configuration.selection.rule] for member in members)
+    return " or ".join(sorted(rules, reverse=True)) + (", as each configuration says" if len(rules) > 1 else "")

@@ -127,38 +127,38 @@ class Course:
     @cached_property
     def stops(self) -> dict[str, Stop]:
         """By configuration, of those that are stopped as it stands now."""
-        found: dict[str, Stop] = {}
+        stops: dict[str, Stop] = {}
         asked, checked = Lanes(), {lane.configuration for lane in self.checks}
         for place, (decision, going, _) in enumerate(self._steps):
-            found = {name: stop for name, stop in found.items() if name in decision.stopped}
-            for name in {lane.configuration for lane in asked}.intersection(decision.stopped).difference(found):
+            stops = {name: stop for name, stop in stops.items() if name in decision.stopped}
+            for name in {lane.configuration for lane in asked}.intersection(decision.stopped).difference(stops):
                 epochs = [epochs for lane, epochs in asked.items() if lane.configuration == name]
-                found[name] = Stop(self._reason(place), len(epochs), max(epochs), name in checked)
+                stops[name] = Stop(self._reason(place), len(epochs), max(epochs), name in checked)
             asked |= going
-        return found
+        return stops
 
     @cached_property
     def stages(self) -> list[Stage]:
         """In order; those of the last one that are not stopped are left."""
-        found: list[Stage] = []
+        stages: list[Stage] = []
         asked = Lanes()
         for decision, going, checks in self._steps:
-            if found:
-                last = found[-1]
+            if stages:
+                last = stages[-1]
                 stopped = last.stopped | last.entered.intersection(decision.stopped)
                 checked = stopped.intersection(lane.configuration for lane in checks)
-                found[-1] = last._replace(stopped=stopped, checked=last.checked | checked)
+                stages[-1] = last._replace(stopped=stopped, checked=last.checked | checked)
             if not going:
                 continue
             asked |= going
             names = frozenset(lane.configuration for lane in asked).difference(decision.stopped)
             repeats, epochs = _repeats(lane for lane in asked if lane.configuration in names), set(going.values())
             stage = Stage(decision.number, decision.reason, span(repeats.values()), span(epochs), names)
-            if found and stage[2:4] == found[-1][2:4] and not found[-1].stopped:
-                found[-1] = found[-1]._replace(entered=names)
+            if stages and stage[2:4] == stages[-1][2:4] and not stages[-1].stopped:
+                stages[-1] = stages[-1]._replace(entered=names)
             else:
-                found.append(stage)
-        return found
+                stages.append(stage)
+        return stages
 
     def known(self) -> Iterator[Known]:
         """The best mean over at least `least` repeats of what is not stopped, at each decision that knew some, and
@@ -228,21 +228,21 @@ def course_of(storage: Storage, search: SearchRecord, budget: Budget, decisions:
 
 def _readable(storage: Storage, names: Iterable[str]) -> Mapping[str, Configuration]:
     """Those of them that can be read; of the others a summary says so."""
-    found = {}
+    configurations = {}
     for name in names:
         try:
-            found[name] = read_configuration(storage, name)
+            configurations[name] = read_configuration(storage, name)
         except (FileNotFoundError, DamagedRecordError):
             continue
-    return found
+    return configurations
 
 
 def _together(several: Iterable[Lanes]) -> Lanes:
-    found = Lanes()
+    most = Lanes()
     for lanes in several:
         for lane, epochs in lanes.items():
-            found[lane] = max(epochs, found.get(lane, 0))
-    return found
+            most[lane] = max(epochs, most.get(lane, 0))
+    return most
 
 
 def _repeats(lanes: Iterable[LaneKey]) -> dict[str, int]:

@@ -105,11 +105,11 @@ class Decided:
     def bases(self, *searches: str) -> dict[str, str]:
         """Of each configuration of these searches the one whose budget it has: of what was suggested the one that it
         was made from, else itself. Searches that are not known have none."""
-        found: dict[str, str] = {}
+        bases: dict[str, str] = {}
         for search in searches:
             own = self.searches[search].configurations if search in self.searches else ()
-            found |= {name: name for name in own} | bases_of(self.decisions.get(search, ()))
-        return found
+            bases |= {name: name for name in own} | bases_of(self.decisions.get(search, ()))
+        return bases
 
     def tried(self, search: str) -> tuple[str, ...]:
         """All that a search may train as far as is known: its configurations, or what of them was suggested."""
@@ -118,13 +118,13 @@ class Decided:
 
     def allowed_epochs(self) -> dict[str, int]:
         """By configuration the most epochs that the budget of any search allows."""
-        found: dict[str, int] = {}
+        allowed: dict[str, int] = {}
         for search in self.searches:
             budget = self.budget(search)
             each = budget.of_each() if budget else {}
             for name, base in self.bases(search).items() if each else ():
-                found[name] = max(each[base][1], found.get(name, 0))
-        return found
+                allowed[name] = max(each[base][1], allowed.get(name, 0))
+        return allowed
 
     def every(self, searches: Collection[str] | None = None) -> Iterator[Decision]:
         """All decisions, or those of some searches: search by search, in order."""
@@ -134,25 +134,25 @@ class Decided:
 
     def asked(self, searches: Collection[str] | None = None) -> dict[ConfigurationKey, dict[int, int]]:
         """Per configuration and partition the epochs asked of each repeat: the union of the decisions."""
-        found: dict[ConfigurationKey, dict[int, int]] = {}
+        asked: dict[ConfigurationKey, dict[int, int]] = {}
         for decision in self.every(searches):
             for ask in decision.asks:
                 for name in ask.configurations:
-                    epochs = found.setdefault(ConfigurationKey(ask.partition, name), {})
+                    epochs = asked.setdefault(ConfigurationKey(ask.partition, name), {})
                     for repeat in ask.repeats:
                         epochs[repeat] = max(ask.epochs, epochs.get(repeat, 0))
-        return {key: dict(sorted(epochs.items())) for key, epochs in found.items()}
+        return {key: dict(sorted(epochs.items())) for key, epochs in asked.items()}
 
     def stopped(self) -> dict[str, Decision]:
         """Configurations of which no search that asked for them asks for more, with the last decision that says so."""
-        found: dict[str, Decision] = {}
+        stopped: dict[str, Decision] = {}
         going = {name for search in self.searches for name in self.going(search)}
         for search in self.searches:
             for decision in self.decisions[search]:
                 for name in decision.stopped:
                     if name not in going:
-                        found.setdefault(name, decision)
-        return found
+                        stopped.setdefault(name, decision)
+        return stopped
 
     def going(self, search: str) -> set[str]:
         """Configurations that a search has asked for and not stopped."""
@@ -212,14 +212,14 @@ class Decided:
 
     def _fitting(self, search: SearchRecord, budgets: Iterable[Budget]) -> list[Budget]:
         """In order of their numbers, those of all configurations of the search and of no other."""
-        found = []
+        fitting = []
         for budget in sorted(budgets, key=lambda budget: budget.number):
             if budget.of_each().keys() == set(search.configurations):
-                found.append(budget)
+                fitting.append(budget)
             else:
                 path = budget_file(search.id, budget.number)
                 self.damaged.append(Damaged(path, f"{path} is of other configurations than its search"))
-        return found
+        return fitting
 
     def _take(self, file: _File, record: Record | Damaged | None) -> None:
         number = parse_decision(file.name)

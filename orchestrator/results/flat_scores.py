@@ -44,8 +44,8 @@ class FlatScores:
             missing[missing] = metrics.images(task, repeats.statistics[missing]) == 0
         with ThreadPoolExecutor(_THREADS) as pool:
             names = TASKS.variants[task].counted
-            found = pool.map(partial(self._scored, missing), names)
-            self.metrics: dict[Metric, Floats] = dict(zip(names, found, strict=True))
+            scored = pool.map(partial(self._scored, missing), names)
+            self.metrics: dict[Metric, Floats] = dict(zip(names, scored, strict=True))
         for metric in metrics_of(repeats, task)[len(names) :]:
             self.metrics[metric] = repeats.measured_by(metric)
         self._selection: dict[tuple[Metric, bool], Floats] = {}

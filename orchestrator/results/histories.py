@@ -73,27 +73,27 @@ class Repeats:
 def list_bundles(storage: Storage) -> list[BundleKey]:
     """Every bundle that has a folder, sorted, but for those that were forgotten: of what is trained together with
     others results may come again."""
-    found, forgotten = [], read_forgotten(storage)
+    bundles, forgotten = [], read_forgotten(storage)
     for partition in storage.list(BUNDLES):
         for configuration in storage.list(f"{BUNDLES}/{partition}"):
             for index in storage.list(f"{BUNDLES}/{partition}/{configuration}"):
                 if index.isdecimal() and not forgotten.holds(partition, configuration):
-                    found.append(BundleKey(partition, configuration, int(index)))
-    return sorted(found)
+                    bundles.append(BundleKey(partition, configuration, int(index)))
+    return sorted(bundles)
 
 
 def list_finals(storage: Storage, bundles: Iterable[BundleKey] | None = None) -> list[FinalKey]:
     """Every final record there is, by its file name alone. One that was set aside and not trained again is noted."""
-    found = []
+    finals = []
     for bundle in list_bundles(storage) if bundles is None else bundles:
         names = storage.list(bundle.finals)
         there = [parsed for name in names if (parsed := parse_final(name)) is not None and parsed[0] in bundle.repeats]
-        found += [FinalKey(bundle.partition, bundle.configuration, *parsed) for parsed in there]
+        finals += [FinalKey(bundle.partition, bundle.configuration, *parsed) for parsed in there]
         for name in names:
             aside = parse_damaged(name)
             if aside is not None and not any(_makes_up_for(one, aside) for one in there):
                 note(storage, f"{bundle.finals}/{name}", f"{bundle.finals}/{name} cannot be read and was set aside")
-    return found
+    return finals
 
 
 def _makes_up_for(final: FinalName, lost: FinalName) -> bool:
@@ -276,8 +276,8 @@ def _join(parts: Sequence[Part], finals: set[FinalKey], damaged: tuple[Damaged, 
     place[table.index.to_numpy()] = np.arange(len(table))
     start = np.concatenate([[0], np.cumsum(table["history_epochs"].to_numpy(dtype=np.int64) + 1)])
     encoded = [part.epochs.column("split").dictionary_encode().unify_dictionaries().combine_chunks() for part in parts]
-    found = {name for split in encoded for name in split.dictionary.to_pylist()}
-    splits = ("train", "valid", *sorted(found - {"train", "valid"}))
+    names = {name for split in encoded for name in split.dictionary.to_pylist()}
+    splits = ("train", "valid", *sorted(names - {"train", "valid"}))
     shape = parts[0].shape
     loss, measured = np.full((2, start[-1] * len(splits)), np.nan)
     statistics = np.zeros((len(loss), math.prod(shape)), dtype=np.int32)

@@ -36,12 +36,12 @@ def names_of(configurations: Iterable[Configuration]) -> dict[str, str]:
     for c in several:
         libraries[c.network.backbone.partition(":")[2]].add(c.network.backbone)
     beside = told_apart(several)
-    found = {}
+    names = {}
     for c in several:
         bare = c.network.backbone.partition(":")[2]
         short = _short(c, bare if len(libraries[bare]) == 1 else c.network.backbone)
-        found[c.id] = ", ".join(filter(None, [short, beside[c.id]]))
-    return found
+        names[c.id] = ", ".join(filter(None, [short, beside[c.id]]))
+    return names
 
 
 def told_apart(configurations: Iterable[Configuration], leave_out: Container[str] = IN_EVERY_NAME) -> dict[str, str]:
@@ -91,8 +91,8 @@ def and_more(first: str, others: int) -> str:
 
 def span(values: Iterable[int]) -> str:
     """`74`, or the least and the most: `2–12`; `0` of nothing."""
-    found = {*values} or {0}
-    return str(*found) if len(found) == 1 else f"{min(found)}–{max(found)}"
+    numbers = {*values} or {0}
+    return str(*numbers) if len(numbers) == 1 else f"{min(numbers)}–{max(numbers)}"
 
 
 def untrained_words(selected: int, n: int) -> str:

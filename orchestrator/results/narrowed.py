@@ -33,7 +33,7 @@ def asked_at_once(decided: Decided, asked: Mapping[ConfigurationKey, Asked]) -> 
 def left_by_search(decided: Decided, at_once: Collection[ConfigurationKey]) -> dict[ConfigurationKey, Left]:
     """Of each that its search went on with when it stopped others, or that a race looked at; not of those that were
     asked for at once."""
-    found: dict[ConfigurationKey, Left] = {}
+    left: dict[ConfigurationKey, Left] = {}
     for search in decided.searches.values():
         decisions = decided.decisions[search.id]
         narrowed = decisions[-1].narrowed if decisions else ()
@@ -41,8 +41,8 @@ def left_by_search(decided: Decided, at_once: Collection[ConfigurationKey]) -> d
             continue
         going = decided.going(search.id)
         keys = [ConfigurationKey(partition, name) for partition in search.partitions for name in going]
-        found |= {key: Left(narrowed, _first(search, narrowed, key.partition)) for key in keys if key not in at_once}
-    return found
+        left |= {key: Left(narrowed, _first(search, narrowed, key.partition)) for key in keys if key not in at_once}
+    return left
 
 
 def _first(search: SearchRecord, narrowed: Sequence[Narrowing], partition: str) -> int:

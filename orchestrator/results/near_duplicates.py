@@ -42,9 +42,9 @@ NONE_FOUND = (
 
 def pairs_of(files: Sequence[str], pictures: NDArray[np.uint8]) -> pd.DataFrame:
     """Every pair of near-duplicates, most alike first; COLUMNS. pictures: uint8 [files, SIDE, SIDE]."""
-    found = near_duplicates(pictures)
+    pairs = near_duplicates(pictures)
     names = np.array(files, dtype=object)
-    values = (names[found.first], names[found.second], found.similarity.round(3), found.symmetry)
+    values = (names[pairs.first], names[pairs.second], pairs.similarity.round(3), pairs.symmetry)
     return pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))
 
 
@@ -66,12 +66,12 @@ def _pairs(content: bytes) -> pd.DataFrame:
         pairs = pd.read_csv(
             io.StringIO(content.decode()), dtype={"file": str, "other": str}, keep_default_na=False, low_memory=False
         )
-        found = pairs[COLUMNS].astype({"similarity": float, "symmetry": int})
+        table = pairs[COLUMNS].astype({"similarity": float, "symmetry": int})
     except (UnicodeDecodeError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DamagedRecordError(f"{name} is not a whole table: {first_line(error)}", back) from error
-    if not found["symmetry"].between(0, len(SYMMETRIES) - 1).all():
+    if not table["symmetry"].between(0, len(SYMMETRIES) - 1).all():
         raise DamagedRecordError(f"{name}: expected symmetries 0 to {len(SYMMETRIES) - 1}, found others", back)
-    return pd.DataFrame(found)
+    return pd.DataFrame(table)
 
 
 def with_kinds(pairs: pd.DataFrame, images: pd.DataFrame, split_of: Mapping[str, str]) -> pd.DataFrame:

@@ -200,5 +200,5 @@ def _results(part: Part) -> dict[FinalKey, _Result]:
     told = (table.column(name).to_pylist() for name in ("state", "digest"))
     seconds = table.column("seconds").fill_null(0.0).to_pylist()
     trained = table.column("history_epochs").to_pylist()
-    found = zip(part.keys, *told, *values.T.tolist(), seconds, trained, strict=True)
-    return {key: _Result(*result) for key, *result in found}
+    results = zip(part.keys, *told, *values.T.tolist(), seconds, trained, strict=True)
+    return {key: _Result(*result) for key, *result in results}

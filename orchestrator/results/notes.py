@@ -21,8 +21,8 @@ def notes_json(notes: Sequence[str]) -> bytes:
 def read_notes(storage: Storage) -> tuple[str, ...]:
     """The notes that a study keeps; () where it keeps none, or a file that cannot be read, which is told."""
     with passed_over(storage, layout.NOTES):
-        found = parsed_json(storage.read(layout.NOTES), layout.NOTES)
-        if isinstance(found, list) and all(isinstance(note, str) for note in found):
-            return tuple(found)
+        notes = parsed_json(storage.read(layout.NOTES), layout.NOTES)
+        if isinstance(notes, list) and all(isinstance(note, str) for note in notes):
+            return tuple(notes)
         raise DamagedRecordError(f"{layout.NOTES}: expected a list of texts", kind_of(layout.NOTES).back)
     return ()

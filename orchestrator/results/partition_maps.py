@@ -49,8 +49,8 @@ def candidate_data(images: pd.DataFrame, made: Mapping[str, Any]) -> pd.DataFram
     of = images.assign(pixels=pixels).groupby(["label", "group"], sort=True)["pixels"].sum()
     for label, sizes in of.groupby("label", sort=True):
         mu, epsilon = chosen_point(made, str(label))
-        found = _candidates(tuple(sizes.tolist()), targets, diversity, pair, epsilon or 0.0)
-        for one in found:
+        partitions = _candidates(tuple(sizes.tolist()), targets, diversity, pair, epsilon or 0.0)
+        for one in partitions:
             is_chosen = mu is not None and epsilon is not None and _holds(one, mu, epsilon)
             away, filling = one.filling.distance, one.filling
             region = one.mu_from, one.mu_to, one.epsilon_from, one.epsilon_to

@@ -69,12 +69,12 @@ def whole_part(repeats: bytes, epochs: bytes, files: tuple[str, str], whole: boo
     try:
         place, kind = rows.column_names.index("statistics"), rows.schema.field("statistics").type
         rows = rows.set_column(place, "statistics", rows.column(place).cast(pa.list_(pa.int32(), kind.list_size)))
-        found = Part(table, rows)
-        count, each = found.rows, np.repeat(table.column("history_splits").to_numpy(), found.rows)
+        part = Part(table, rows)
+        count, each = part.rows, np.repeat(table.column("history_splits").to_numpy(), part.rows)
         begins = np.repeat(np.cumsum(count) - count, count)
         is_whole = (
-            found.keys is not None
-            and math.prod(found.shape) == kind.list_size > 0
+            part.keys is not None
+            and math.prod(part.shape) == kind.list_size > 0
             and kind.value_type == pa.int32()
             and rows.schema.field("loss").type == rows.schema.field("measured").type == pa.float64()
             and int(count.sum()) == rows.num_rows
@@ -85,4 +85,4 @@ def whole_part(repeats: bytes, epochs: bytes, files: tuple[str, str], whole: boo
         raise DamagedRecordError(f"{files[1]} is no part of histories: {first_line(error)}") from error
     if not is_whole:
         raise DamagedRecordError(f"{files[1]} is no part of histories")
-    return found
+    return part

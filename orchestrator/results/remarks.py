@@ -49,15 +49,15 @@ def checked_tags(names: Sequence[str]) -> tuple[str, ...]:
 
 def read_remarks(storage: Storage) -> Remarks:
     """One that cannot be read is left out and noted."""
-    found: dict[int, Remark] = {}
+    remarks: dict[int, Remark] = {}
     for number in _numbers(storage):
         path = layout.remark(number)
         with passed_over(storage, path):
-            found[number] = parse_model(Remark, storage.read(path), path)
+            remarks[number] = parse_model(Remark, storage.read(path), path)
     tags = set[str]()
-    for remark in found.values():
+    for remark in remarks.values():
         tags = tags.union(remark.tags).difference(remark.untagged)
-    return Remarks(tuple((number, one) for number, one in found.items() if one.text), tuple(sorted(tags)))
+    return Remarks(tuple((number, one) for number, one in remarks.items() if one.text), tuple(sorted(tags)))
 
 
 def add_remark(storage: Storage, remark: Remark) -> int:
@@ -79,5 +79,5 @@ def delete_note(storage: Storage, number: int) -> None:
 
 
 def _numbers(storage: Storage) -> list[int]:
-    found = (name.removesuffix(".json") for name in storage.list(layout.REMARKS) if name.endswith(".json"))
-    return sorted(int(name) for name in found if name.isdecimal() and len(name) < 10)
+    stems = (name.removesuffix(".json") for name in storage.list(layout.REMARKS) if name.endswith(".json"))
+    return sorted(int(name) for name in stems if name.isdecimal() and len(name) < 10)

@@ -49,16 +49,16 @@ def standings(
     results: the longest of each repeat.
     A failure counts until somebody tries again, see `AtWork`.
     """
-    found = []
+    listed = []
     for number in sorted({*asked, *results}):
         final, wanted = results.get(number), asked.get(number, 0)
         if final is not None and is_enough(final, wanted):
             done = max(final.epochs, wanted)  # of one that ended by itself: nothing more of them is owed
-            found.append(Standing(number, final.state, wanted or done, done))
+            listed.append(Standing(number, final.state, wanted or done, done))
         else:
             here = at_work.of_lane.get(LaneKey(*key, number), ())
-            found.append(_owed(number, wanted, final.epochs if final else 0, here))
-    return tuple(found)
+            listed.append(_owed(number, wanted, final.epochs if final else 0, here))
+    return tuple(listed)
 
 
 def _owed(number: int, wanted: int, has: int, here: Sequence[AtWork]) -> Standing:

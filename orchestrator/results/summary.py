@@ -100,8 +100,8 @@ def summarise(storage: Storage, now: str | None = None) -> Summary:
     raised; a missing or damaged study.toml raises FileNotFoundError or DamagedRecordError.
     """
     with collecting() as left_out:
-        found = _summarised(storage, now)
-    return replace(found, damaged=left_out.all)
+        summary = _summarised(storage, now)
+    return replace(summary, damaged=left_out.all)
 
 
 def _summarised(storage: Storage, now: str | None) -> Summary:
@@ -110,7 +110,7 @@ def _summarised(storage: Storage, now: str | None) -> Summary:
     decided = Decided.of(storage)
     asked = decided.asked()
     repeats = read_repeats(storage)
-    found: list[ConfigurationSummary] = []
+    summaries: list[ConfigurationSummary] = []
     ranges = _ranges(repeats)
     results = _results(repeats, ranges)
     at_work = segments_at_work(storage, decided.segments(), owed_lanes(asked, results), moment)
@@ -147,8 +147,8 @@ def _summarised(storage: Storage, now: str | None) -> Summary:
             screened, seconds = len(rows) - len(counted[key]), float(flat.seconds[rows.start : rows.stop].sum())
             summary = replace(summary, screened=screened, seconds=seconds)
             summary = _with_statistics(summary, flat, curves, counted[key])
-        found.append(summary)
-    ranked = _ranked(found, study.selection)
+        summaries.append(summary)
+    ranked = _ranked(summaries, study.selection)
     drawn = {one.path for search in decided.searches.values() for one in search.distributions}
     edges = edge_notes(ranked, study.selection, drawn)
     trained = int(repeats.table["history_epochs"].sum())
@@ -224,7 +224,7 @@ def _with_statistics(
     )
 
 
-def _ranked(found: Sequence[ConfigurationSummary], first: Metric) -> tuple[ConfigurationSummary, ...]:
+def _ranked(summaries: Sequence[ConfigurationSummary], first: Metric) -> tuple[ConfigurationSummary, ...]:
     """Sort by the mean selection value over all repeats asked, within each partition; `first` before other metrics.
 
     Where there is no such value yet, by the settings.
@@ -252,7 +252,7 @@ def _ranked(found: Sequence[ConfigurationSummary], first: Metric) -> tuple[Confi
 
     ranked: list[ConfigurationSummary] = []
     ranks: dict[str, int] = defaultdict(int)
-    for summary in sorted(found, key=order):
+    for summary in sorted(summaries, key=order):
         if summary.may_rank:
             ranks[summary.partition] += 1
             summary = replace(summary, rank=ranks[summary.partition])
@@ -297,16 +297,16 @@ def _look_at_images(storage: Storage, partitions: set[str]) -> None:
 
 
 def _configurations(storage: Storage, ids: set[str]) -> dict[str, Configuration]:
-    found: dict[str, Configuration] = {}
+    configurations: dict[str, Configuration] = {}
     for identity in sorted(ids):
         path = layout.configuration(identity)
         try:
-            found[identity] = read_configuration(storage, identity)
+            configurations[identity] = read_configuration(storage, identity)
         except FileNotFoundError:
             note(storage, path, f"{path} is missing")
         except DamagedRecordError as error:
             note(storage, path, error.message)
-    return found
+    return configurations
 
 
 def _ranges(repeats: Repeats) -> dict[ConfigurationKey, range]:

@@ -66,15 +66,15 @@ def _repeats(summary: Summary) -> pd.DataFrame:
     rows, selected = _rows(summary, [member for member in members if member.n])
     names = (data.table[name].to_numpy()[rows] for name in ("partition", "configuration", "repeat"))
     place = {key[:3]: key[3:] for key in zip(*names, rows.tolist(), selected.tolist(), strict=True)}
-    owner, listed, found, epochs = [], [], [], []
+    owner, listed, row_of, epochs = [], [], [], []
     for number, member in enumerate(members):
         for standing in member.standings:
             row, epoch = place.get((member.partition, member.id, standing.repeat), (-1, -1))
             owner.append(number)
             listed.append(standing)
-            found.append(row)
+            row_of.append(row)
             epochs.append(epoch)
-    index, chosen = np.array(found, dtype=np.int64), np.array(epochs, dtype=np.int64)
+    index, chosen = np.array(row_of, dtype=np.int64), np.array(epochs, dtype=np.int64)
     has = index >= 0
     frames = []
     for column, split in enumerate(data.splits):
