@@ -102,7 +102,7 @@ def audit_of(course: Course) -> Audit | None:
     ends = {name: _whole(course, course.checks).get(name, {}) for name in checked}
     left = {name: float(np.mean(list(own.values()))) for name, own in values.items() if name not in course.stops}
     selected = max(sorted(left), key=lambda name: left[name]) if left else ""
-    checks = [found for name in checked if (found := _check(course, name, ends[name], values, selected)) is not None]
+    checks = [check for name in checked if (check := _check(course, name, ends[name], values, selected)) is not None]
     ordered = sorted(checks, key=lambda check: (check.rank, -check.regret))
     return Audit(course.metric, selected, tuple(ordered), len(checked) - len(checks))
 
@@ -123,8 +123,8 @@ def _check(
         return None
     mine = np.array(list(own.values()))
     rank = 1 + sum(bool(np.mean(its) >= mine.mean()) for its in finished.values())
-    found = difference_intervals((mine - np.array(finished[selected]))[None])
-    regret, low, high = (float(part[0]) for part in (found.mean, found.low, found.high))
+    away = difference_intervals((mine - np.array(finished[selected]))[None])
+    regret, low, high = (float(part[0]) for part in (away.mean, away.low, away.high))
     return Check(name, course.stops[name], rank, len(finished) + 1, regret, low, high, len(mine))
 
 
@@ -132,13 +132,13 @@ def _whole(course: Course, lanes: Lanes) -> dict[str, dict[LaneKey, float]]:
     """By configuration the finite values of those lanes that were asked to the end of the epochs and came there."""
     most = {name: epochs for name, (_, epochs) in course.budget.of_each().items()}
     longest = max(most.values())
-    found: dict[str, dict[LaneKey, float]] = {}
+    values: dict[str, dict[LaneKey, float]] = {}
     for one in course.results:
         end = most.get(one.lane.configuration, longest)
         has_ended = one.epochs >= end or RepeatState(one.state).ended_by_itself()
         if lanes.get(one.lane, 0) >= end and has_ended and math.isfinite(one.value):
-            found.setdefault(one.lane.configuration, {})[one.lane] = one.value
-    return found
+            values.setdefault(one.lane.configuration, {})[one.lane] = one.value
+    return values
 
 
 def _interval(check: Check) -> str:

@@ -133,6 +133,6 @@ def race_leaves(
 ) -> NDArray[np.bool_]:
     """bool [configurations]: those that a race goes on with after the last of these looks; larger scores are better.
     Who trails the best by less than the margin stays too."""
-    found = confidence_set(scores, True, diverged, looks, seed)
-    stays = np.isin(np.arange(len(scores)), [*found.members, *found.uncompared])
-    return stays | ((margin > 0) & (found.difference > -margin))
+    best_set = confidence_set(scores, True, diverged, looks, seed)
+    stays = np.isin(np.arange(len(scores)), [*best_set.members, *best_set.uncompared])
+    return stays | ((margin > 0) & (best_set.difference > -margin))

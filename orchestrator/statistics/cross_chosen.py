@@ -24,5 +24,5 @@ def cross_chosen(choosing: np.ndarray, scored: np.ndarray, higher_is_better: boo
         return np.zeros(0)
     others = values.sum(axis=1, keepdims=True) - values
     best = np.argmax(others, axis=0)
-    found: Floats = report[best, np.arange(values.shape[1])]
-    return found
+    chosen: Floats = report[best, np.arange(values.shape[1])]
+    return chosen

@@ -29,8 +29,8 @@ def within_margin(away: Differences, margin: float) -> np.ndarray:
     One-sided t bound over the paired repeats; with fewer than five pairs nothing counts as within it.
     """
     with np.errstate(invalid="ignore"):
-        found: np.ndarray = (away.upper_deficit() < margin) & (away.n >= LEAST_PAIRS)
-    return found
+        is_within: np.ndarray = (away.upper_deficit() < margin) & (away.n >= LEAST_PAIRS)
+    return is_within
 
 
 def cheapest_equal(costs: list[Cost | None], best: int, away: Differences, margin: float) -> int | None:

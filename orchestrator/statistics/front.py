@@ -43,12 +43,12 @@ class Front:
 def front(summary: Summary, members: Iterable[ConfigurationSummary], score: Metric, goal: str) -> Front:
     """members: of one partition. score: on valid at the selected epochs. goal: see `results.goals`."""
     hours = _hours(summary) if goal == "hours" else {}
-    found = [(member, pair) for member in members if (pair := _pair(member, score, goal, hours)) is not None]
+    pairs = [(member, pair) for member in members if (pair := _pair(member, score, goal, hours)) is not None]
     signs = np.array([_sign(score), _sign(goal)])
-    signed = [pair * signs for _, pair in found]
-    is_there = on_front(np.array([own.mean(axis=0) for own in signed]).reshape(len(found), 2))
-    chances = front_chances(signed, summary.study.seed) if found else np.empty(0)
-    return Front(goal, tuple(member for member, _ in found), tuple(pair for _, pair in found), is_there, chances)
+    signed = [pair * signs for _, pair in pairs]
+    is_there = on_front(np.array([own.mean(axis=0) for own in signed]).reshape(len(pairs), 2))
+    chances = front_chances(signed, summary.study.seed) if pairs else np.empty(0)
+    return Front(goal, tuple(member for member, _ in pairs), tuple(pair for _, pair in pairs), is_there, chances)
 
 
 def goal_of_searches(summary: Summary) -> str:
@@ -63,11 +63,11 @@ def _sign(goal: str) -> float:
 def _hours(summary: Summary) -> dict[tuple[str, str], list[float]]:
     """By partition and configuration, of each repeat that has a result, in order."""
     table = summary.repeats.table
-    found: dict[tuple[str, str], list[float]] = {}
+    hours: dict[tuple[str, str], list[float]] = {}
     columns = (table[name].tolist() for name in ("partition", "configuration", "seconds"))
     for partition, configuration, seconds in zip(*columns, strict=True):
-        found.setdefault((partition, configuration), []).append(float(seconds) / 3600)
-    return found
+        hours.setdefault((partition, configuration), []).append(float(seconds) / 3600)
+    return hours
 
 
 def _pair(

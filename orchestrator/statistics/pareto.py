@@ -27,9 +27,9 @@ def on_front(goals: Floats) -> Bools:
     is_there = sorted_second > before
     for place in range(1, best.shape[-1]) if twin.any() else ():
         is_there[..., place] |= twin[..., place] & is_there[..., place - 1]
-    found = np.empty(best.shape, dtype=bool)
-    np.put_along_axis(found, order, is_there, axis=-1)
-    return found
+    front = np.empty(best.shape, dtype=bool)
+    np.put_along_axis(front, order, is_there, axis=-1)
+    return front
 
 
 def front_chances(goals: Sequence[Floats], seed: int, draws: int = DRAWS) -> Floats:

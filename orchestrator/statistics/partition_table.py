@@ -101,12 +101,12 @@ def image_ratio(summary: Summary, partitions: Sequence[str]) -> float:
     """Validation images divided by training images, the mean over partitions; NaN where nothing is trained yet."""
     table = summary.repeats.table
     columns = [summary.splits.index(name) for name in ("valid", "train")]
-    found = []
+    ratios = []
     for partition in partitions:
         rows = np.flatnonzero((table["partition"] == partition).to_numpy())
         if len(rows):
             counts = metrics.images(
                 summary.study.task, summary.repeats.statistics[summary.repeats.start[rows[0]], columns]
             )
-            found.append(float(counts[0] / counts[1]))
-    return float(np.mean(found)) if found else float("nan")
+            ratios.append(float(counts[0] / counts[1]))
+    return float(np.mean(ratios)) if ratios else float("nan")

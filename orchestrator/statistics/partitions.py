@@ -7,5 +7,5 @@ from orchestrator.results.summary import Summary
 
 def partitions_of(summary: Summary) -> tuple[str, ...]:
     """Ids of all partitions that were asked for, the study's own first."""
-    found = dict.fromkeys(member.partition for member in summary.configurations)
-    return tuple(sorted(found, key=lambda partition: (partition != summary.study.partition, partition)))
+    partitions = dict.fromkeys(member.partition for member in summary.configurations)
+    return tuple(sorted(partitions, key=lambda partition: (partition != summary.study.partition, partition)))

@@ -45,7 +45,7 @@ def race_looks(course: Course) -> list[RaceLook]:
         return []
     values, diverged = _scores(course, names, looks[-1].repeats)
     margin = float(settings.get("margin", 0.0))
-    left, found = np.arange(len(names)), list[RaceLook]()
+    left, taken = np.arange(len(names)), list[RaceLook]()
     for number, look in enumerate(looks, 1):
         first, is_lost = values[:, : look.repeats], diverged[:, : look.repeats]
         if len(left) < 2 or not np.isfinite(first[left]).all():
@@ -53,9 +53,9 @@ def race_looks(course: Course) -> list[RaceLook]:
         stays = race_leaves(first, is_lost, looks[:number], margin, course.search.seed)
         leader = int(np.argmax(first[left].mean(axis=1)))
         away = differences(np.where(is_lost, np.nan, first)[left], leader, higher_is_better=True)
-        found.append(RaceLook(look, tuple(names[place] for place in left), leader, away, ~stays[left]))
+        taken.append(RaceLook(look, tuple(names[place] for place in left), leader, away, ~stays[left]))
         left = left[stays[left]]
-    return found
+    return taken
 
 
 def _raced(course: Course, blocks: int) -> list[str]:

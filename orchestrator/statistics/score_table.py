@@ -57,8 +57,8 @@ def set_of(
 
 def selection_metrics(summary: Summary) -> tuple[Metric, ...]:
     """Every metric that selects epochs in this study, the study's own first."""
-    found = dict.fromkeys(member.configuration.selection.metric for member in summary.configurations)
-    return tuple(sorted(found, key=lambda metric: (metric != summary.study.selection, metric)))
+    selecting = dict.fromkeys(member.configuration.selection.metric for member in summary.configurations)
+    return tuple(sorted(selecting, key=lambda metric: (metric != summary.study.selection, metric)))
 
 
 def ranked_table(summary: Summary, partition: str, metric: Metric) -> ScoreTable:

@@ -15,16 +15,16 @@ from orchestrator.statistics.divergence import NO_GUARANTEE, rate_interval
 from orchestrator.statistics.looks import ALPHA
 
 
-def set_words(found: ConfidenceSet, members: Sequence[ConfigurationSummary] = ()) -> list[str]:
+def set_words(best_set: ConfidenceSet, members: Sequence[ConfigurationSummary] = ()) -> list[str]:
     """Which may be the best and at which look; then, where they apply, what diverged and what is skewed, and which way
     that puts the rest of the words wrong. members: whose set it is, for what their search did before."""
-    diverged = divergence_words(found.diverged, found.counts)
+    diverged = divergence_words(best_set.diverged, best_set.counts)
     if raced(members):
-        return [race_words(members), *diverged, *_skewness(found)]
-    if len(found.p) == 1:
+        return [race_words(members), *diverged, *_skewness(best_set)]
+    if len(best_set.p) == 1:
         return ["Only one configuration is ranked, so there is nothing to compare.", *diverged]
     among = f", among {among_words(members)}" if any(member.narrowed for member in members) else ""
-    return [_members(found, among), *diverged, *_skewness(found)]
+    return [_members(best_set, among), *diverged, *_skewness(best_set)]
 
 
 def p_words(p: float) -> str:
@@ -33,15 +33,15 @@ def p_words(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
-def standing_words(found: ConfidenceSet, row: int) -> str:
+def standing_words(best_set: ConfidenceSet, row: int) -> str:
     """In the set or out of it, or a dash: not compared."""
-    return "in" if row in found.members else "–" if row in found.uncompared else "out"
+    return "in" if row in best_set.members else "–" if row in best_set.uncompared else "out"
 
 
-def notes(found: ConfidenceSet, row: int) -> str:
+def notes(best_set: ConfidenceSet, row: int) -> str:
     """What is to be known of one configuration's repeats; "" where nothing is."""
-    tail = {-1: "tail of bad repeats", 1: "tail of good repeats"}.get(int(found.tails[row]), "")
-    return ", ".join(filter(None, [rate_words(int(found.diverged[row]), int(found.counts[row])), tail]))
+    tail = {-1: "tail of bad repeats", 1: "tail of good repeats"}.get(int(best_set.tails[row]), "")
+    return ", ".join(filter(None, [rate_words(int(best_set.diverged[row]), int(best_set.counts[row])), tail]))
 
 
 def rate_words(diverged: int, repeats: int) -> str:
@@ -79,38 +79,40 @@ def race_words(members: Sequence[ConfigurationSummary]) -> str:
     )
 
 
-def _members(found: ConfidenceSet, among: str = "") -> str:
-    total, inside = len(found.p), len(found.members)
-    if found.look is None:
-        first = f" The first look is at {found.next.repeats} repeats." if found.next else ""
+def _members(best_set: ConfidenceSet, among: str = "") -> str:
+    total, inside = len(best_set.p), len(best_set.members)
+    if best_set.look is None:
+        first = f" The first look is at {best_set.next.repeats} repeats." if best_set.next else ""
         return (
-            f"With {counted(found.repeats, 'repeat')} nothing is excluded: all {total:,} may be the best{among}.{first}"
+            f"With {counted(best_set.repeats, 'repeat')} nothing is excluded: all {total:,} may be the best{among}."
+            f"{first}"
         )
-    look, repeats = found.look, found.repeats
+    look, repeats = best_set.look, best_set.repeats
     where = f"at {look.repeats} of {repeats} repeats" if repeats > look.repeats else f"at {repeats} repeats"
-    after = f"the next look is at {found.next.repeats}" if found.next else "there is no further look"
+    after = f"the next look is at {best_set.next.repeats}" if best_set.next else "there is no further look"
     said = (
         f"May be the best{among}: {inside:,} of {total:,} cannot be excluded ({100 * (1 - ALPHA):.0f} % confidence set "
         f"{where}, p > {look.level:.3g}; {after})."
     )
-    if not found.members:
+    if not best_set.members:
         said = f"Nothing can be said of which is the best {where}."
-    if found.uncompared:
-        which = ", the best mean among them" if found.best in found.uncompared else ""
+    if best_set.uncompared:
+        which = ", the best mean among them" if best_set.best in best_set.uncompared else ""
         said += (
-            f" {len(found.uncompared):,} {'more ' if found.members else ''}could not be compared{which}: too few "
+            f" {len(best_set.uncompared):,} {'more ' if best_set.members else ''}could not be compared{which}: too few "
             "repeats, or too few that did not diverge."
         )
-    if found.best not in (*found.members, *found.uncompared):
+    if best_set.best not in (*best_set.members, *best_set.uncompared):
         said += (
-            f" The best mean is itself excluded (p = {p_words(float(found.p[found.best]))} at "
-            f"{found.at[found.best]} repeats): it is ahead by later repeats, or by those in which another diverged."
+            f" The best mean is itself excluded (p = {p_words(float(best_set.p[best_set.best]))} at "
+            f"{best_set.at[best_set.best]} repeats): it is ahead by later repeats, or by those in which another "
+            "diverged."
         )
     return said
 
 
-def _skewness(found: ConfidenceSet) -> list[str]:
-    bad, good = int((found.tails < 0).sum()), int((found.tails > 0).sum())
+def _skewness(best_set: ConfidenceSet) -> list[str]:
+    bad, good = int((best_set.tails < 0).sum()), int((best_set.tails > 0).sum())
     said = []
     if bad:
         said.append(

@@ -165,13 +165,13 @@ def _drawn_means(scores: Sequence[Floats], means: Floats, seed: int) -> Floats:
     """
     longest = max(len(own) for own in scores)
     uniform = np.random.default_rng([seed, longest]).random((REFITS, longest))
-    found = np.tile(means, (REFITS, 1))
+    anew = np.tile(means, (REFITS, 1))
     for n in sorted({len(own) for own in scores} - {0, 1}):
         mine = np.array([place for place, own in enumerate(scores) if len(own) == n])
         values = np.stack([scores[place] for place in mine])
         drawn = values[:, (uniform[:, :n] * n).astype(np.int64)].mean(axis=2).T
-        found[:, mine] += (drawn - means[mine]) * np.sqrt(n / (n - 1))
-    return found
+        anew[:, mine] += (drawn - means[mine]) * np.sqrt(n / (n - 1))
+    return anew
 
 
 def _ranks(values: Floats) -> Floats:

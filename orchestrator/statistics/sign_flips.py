@@ -48,14 +48,14 @@ def sign_flip_p(values: Floats, candidates: Ints, seed: int = 0) -> Floats:
         for block in _blocks(np.flatnonzero(which.ravel() == place), values.size)
     ]
 
-    def found(part: tuple[Ints, NDArray[np.bool_]]) -> Floats:
+    def p_of(part: tuple[Ints, NDArray[np.bool_]]) -> Floats:
         block, pattern = part
         return _p_values(values[:, pattern], flips[int(pattern.sum())], candidates[block])
 
     p = np.ones(len(candidates))
     # a thread for each product: one this thin takes several times as long on several of them
     with threadpool_limits(1), ThreadPoolExecutor(_THREADS) as pool:
-        for (block, _), own in zip(blocks, pool.map(found, blocks), strict=True):
+        for (block, _), own in zip(blocks, pool.map(p_of, blocks), strict=True):
             p[block] = own
     return p
 

@@ -32,7 +32,7 @@ def tails(values: np.ndarray) -> NDArray[np.int8]:
     before the others are looked at, whose mean it was in. 0 throughout with fewer than LEAST repeats.
     """
     own = np.asarray(values, dtype=np.float64)
-    found = np.zeros(len(own), dtype=np.int8)
+    sides = np.zeros(len(own), dtype=np.int8)
     left = np.arange(len(own))
     level = ALPHA / (len(own) if len(own) > 2 else 1)
     with warnings.catch_warnings():
@@ -44,9 +44,9 @@ def tails(values: np.ndarray) -> NDArray[np.int8]:
             most = np.argmax(np.abs(z)) if len(left) > 2 else np.arange(2)
             if not (2 * special.ndtr(-np.abs(z[most])) <= level).all():
                 break
-            found[left[most]] = np.sign(z[most])
+            sides[left[most]] = np.sign(z[most])
             left = np.delete(left, most)
-    return found
+    return sides
 
 
 def skewness_z(values: Floats) -> Floats:
