@@ -46,49 +46,49 @@ def difference(mean: float, low: float, high: float) -> str:
     return f"{mean:+z.3f} " + (f"[{low:+z.3f}, {high:+z.3f}]" if math.isfinite(high - low) else "no interval")
 
 
-def set_data(found: ConfidenceSet, members: Sequence[ConfigurationSummary]) -> dict[str, Any]:
+def set_data(best_set: ConfidenceSet, members: Sequence[ConfigurationSummary]) -> dict[str, Any]:
     """At which look the set of these is, and what is said of it."""
     return {
         "level": 1 - ALPHA,
-        "repeats": found.repeats,
-        "look": found.look.repeats if found.look else None,
-        "p_above": found.look.level if found.look else None,
-        "next_look": found.next.repeats if found.next else None,
+        "repeats": best_set.repeats,
+        "look": best_set.look.repeats if best_set.look else None,
+        "p_above": best_set.look.level if best_set.look else None,
+        "next_look": best_set.next.repeats if best_set.next else None,
         "among": among_words(members) if members else None,
-        "said": set_words(found, members),
-        "guarantee_includes_diverged": not found.diverged.any(),
+        "said": set_words(best_set, members),
+        "guarantee_includes_diverged": not best_set.diverged.any(),
     }
 
 
-def set_row(found: ConfidenceSet, row: int) -> dict[str, Any]:
+def set_row(best_set: ConfidenceSet, row: int) -> dict[str, Any]:
     """What the set says of one configuration."""
-    diverged, repeats = int(found.diverged[row]), int(found.counts[row])
+    diverged, repeats = int(best_set.diverged[row]), int(best_set.counts[row])
     low, high = rate_interval(diverged, repeats)
     return {
-        "in_set": None if row in found.uncompared else row in found.members,
-        "p": finite(found.p[row]),
-        "look": int(found.at[row]) or None,
+        "in_set": None if row in best_set.uncompared else row in best_set.members,
+        "p": finite(best_set.p[row]),
+        "look": int(best_set.at[row]) or None,
         "diverged": diverged,
         "diverged_rate": {"value": diverged / repeats, "low": low, "high": high},
-        "tail": {-1: "bad", 1: "good"}.get(int(found.tails[row])),
+        "tail": {-1: "bad", 1: "good"}.get(int(best_set.tails[row])),
     }
 
 
-def components_text(found: Components | None) -> str:
+def components_text(components: Components | None) -> str:
     """Where the variance of one configuration's scores comes from."""
-    if found is None:
+    if components is None:
         return "Variance: two partitions with two repeats each are needed to divide it."
     return (
-        f"Standard deviations from {found.partitions} partitions × {found.seeds} repeats: partition "
-        f"{found.partition:.3f}, seed {found.seed:.3f}, rest {found.rest:.3f}."
+        f"Standard deviations from {components.partitions} partitions × {components.seeds} repeats: partition "
+        f"{components.partition:.3f}, seed {components.seed:.3f}, rest {components.rest:.3f}."
     )
 
 
-def components_data(found: Components | None) -> dict[str, Any] | None:
-    if found is None:
+def components_data(components: Components | None) -> dict[str, Any] | None:
+    if components is None:
         return None
-    parts = {"partition_std": found.partition, "seed_std": found.seed, "rest_std": found.rest}
-    return {**parts, "partitions": found.partitions, "repeats": found.seeds}
+    parts = {"partition_std": components.partition, "seed_std": components.seed, "rest_std": components.rest}
+    return {**parts, "partitions": components.partitions, "repeats": components.seeds}
 
 
 def settings_data(member: ConfigurationSummary) -> dict[str, Any]:

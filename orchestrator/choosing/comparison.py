@@ -97,17 +97,20 @@ def compare(
             f"what is compared selects by {' and '.join(dict.fromkeys(selecting))}: expected one metric",
             "Say which to compare by, for instance: --metric balanced_accuracy",
         )
-    found = metric or selecting[0]
-    if metrics.is_measured(found) and set(selecting) != {found}:
+    compared_by = metric or selecting[0]
+    if metrics.is_measured(compared_by) and set(selecting) != {compared_by}:
         raise InputError(
-            f"not all that is compared selects by {found}: expected a metric that all have scores by, found {found}",
+            f"not all that is compared selects by {compared_by}: expected a metric that all have scores by, found "
+            f"{compared_by}",
             "Say another one, for instance: --metric balanced_accuracy",
         )
     check_comparable(
         (m.configuration for one in named for m in one.summary.configurations if m.id in one.members), "compare"
     )
-    items = tuple(_item(one, partitions, by, found) for one, by in zip(named, selecting, strict=True))
-    tables = [[valid_table([item.members[k]], name, found) for item in items] for k, name in enumerate(partitions)]
+    items = tuple(_item(one, partitions, by, compared_by) for one, by in zip(named, selecting, strict=True))
+    tables = [
+        [valid_table([item.members[k]], name, compared_by) for item in items] for k, name in enumerate(partitions)
+    ]
     width = max(table.scores.shape[1] for row in tables for table in row)
     scores = np.full((len(items), len(partitions), width), np.nan)
     diverged = np.zeros(scores.shape, dtype=bool)
@@ -115,7 +118,7 @@ def compare(
         for place, table in enumerate(row):
             scores[place, k, : table.scores.shape[1]] = table.scores[0]
             diverged[place, k, : table.scores.shape[1]] = table.diverged[0]
-    return Comparison(items, found, partitions, scores, diverged, image_ratio(items[0].study, partitions))
+    return Comparison(items, compared_by, partitions, scores, diverged, image_ratio(items[0].study, partitions))
 
 
 def _resolve(names: Sequence[str], studies: Where, default: str | None) -> list[_Named]:
@@ -127,7 +130,7 @@ def _resolve(names: Sequence[str], studies: Where, default: str | None) -> list[
     given = open_study(studies, default) if default is not None else None
     summaries: dict[str, Summary] = {}
     faults = Faults("orch compare")
-    found: list[_Named] = []
+    named: list[_Named] = []
     for name in dict.fromkeys(names):
         study, what = _split(name, studies, given)
         if study is None:
@@ -145,9 +148,9 @@ def _resolve(names: Sequence[str], studies: Where, default: str | None) -> list[
                 f"{name!r}: study {study.name!r} has no such strategy, backbone or configuration; {_known(summary)}"
             )
             continue
-        found.append(_Named(name, summary, members))
+        named.append(_Named(name, summary, members))
     faults.raise_if_any(f"Example: orch compare --study neuroblastoma {' '.join(PRESETS)}")
-    return found
+    return named
 
 
 def _split(name: str, studies: Where, given: Study | None) -> tuple[Study | None, str]:
@@ -195,11 +198,11 @@ def _known(summary: Summary) -> str:
 def _alike(named: Sequence[_Named]) -> list[_Named]:
     """All compared by one value, as configurations of one study are."""
     by_valid = compared_by_valid(m.configuration for one in named for m in one.summary.configurations)
-    found = []
+    alike = []
     for one in named:
         members = tuple(compared_alike(member, by_valid) for member in one.summary.configurations)
-        found.append(replace(one, summary=replace(one.summary, configurations=members)))
-    return found
+        alike.append(replace(one, summary=replace(one.summary, configurations=members)))
+    return alike
 
 
 def _check_same_images(named: Sequence[_Named]) -> None:
@@ -236,14 +239,14 @@ def _common_partitions(named: Sequence[_Named], asked: str | None) -> tuple[str,
 
 def _selecting(named: Sequence[_Named]) -> list[Metric]:
     """The metric by which each one's configurations select; the study's own where there are several."""
-    found = []
+    selecting = []
     for one in named:
         mine = [
             member.configuration.selection.metric for member in one.summary.configurations if member.id in one.members
         ]
         order = [metric for metric in selection_metrics(one.summary) if metric in mine]
-        found.append(order[0])
-    return found
+        selecting.append(order[0])
+    return selecting
 
 
 def _item(one: _Named, partitions: Sequence[str], by: Metric, metric: Metric) -> Item:

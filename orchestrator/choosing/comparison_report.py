@@ -57,13 +57,13 @@ class _Pair:
 
 def comparison_report(comparison: Comparison) -> Report:
     """Over repeats where there is one partition, else over partitions with the corrected resampled t-test."""
-    found = _set(comparison)
+    best_set = _set(comparison)
     pairs = _pairs(comparison)
     lines = [*heading([item.study.study for item in comparison.items]), ""]
-    lines += _items(comparison, found)
+    lines += _items(comparison, best_set)
     lines += ["", *_pair_lines(comparison, pairs), ""]
-    lines += _closing(comparison, found)
-    return Report(tuple(lines), _data(comparison, found, pairs))
+    lines += _closing(comparison, best_set)
+    return Report(tuple(lines), _data(comparison, best_set, pairs))
 
 
 def _set(comparison: Comparison) -> ConfidenceSet | None:
@@ -79,17 +79,17 @@ def _set(comparison: Comparison) -> ConfidenceSet | None:
 
 def _pairs(comparison: Comparison) -> list[_Pair]:
     items, better = comparison.items, comparison.higher_is_better
-    found = []
+    pairs = []
     for one, other in combinations(range(len(items)), 2):
         if len(comparison.partitions) > 1:
             test = corrected_test(comparison.pairs[[one, other]], 1, better, comparison.ratio)
             mean, low, high = float(test.mean[0]), float(test.low[0]), float(test.high[0])
-            found.append(_Pair(items[one], items[other], mean, low, high, test.partitions, float(test.p[0])))
+            pairs.append(_Pair(items[one], items[other], mean, low, high, test.partitions, float(test.p[0])))
         else:
             away = differences(comparison.pairs[[one, other], 0], 1, better)
             mean, low, high = float(away.mean[0]), float(away.low[0]), float(away.high[0])
-            found.append(_Pair(items[one], items[other], mean, low, high, int(away.n[0]), None))
-    return found
+            pairs.append(_Pair(items[one], items[other], mean, low, high, int(away.n[0]), None))
+    return pairs
 
 
 def _score(comparison: Comparison, row: int) -> Statistic:
@@ -99,15 +99,15 @@ def _score(comparison: Comparison, row: int) -> Statistic:
     return Statistic.of(values[np.isfinite(values)])
 
 
-def _items(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
-    over = "partitions" if found is None else "n"
+def _items(comparison: Comparison, best_set: ConfidenceSet | None) -> list[str]:
+    over = "partitions" if best_set is None else "n"
     rows = [("", "", "configuration", "id", "of", f"valid {label_of(comparison.metric)}", over, "crossed", "p", "")]
     names = names_of(item.members[0].configuration for item in comparison.items)
     for row, item in enumerate(comparison.items):
         score = _score(comparison, row)
-        inside = "" if found is None else standing_words(found, row)
-        note = _rate(comparison, row) if found is None else notes(found, row)
-        p = "–" if found is None else p_words(found.p[row])
+        inside = "" if best_set is None else standing_words(best_set, row)
+        note = _rate(comparison, row) if best_set is None else notes(best_set, row)
+        p = "–" if best_set is None else p_words(best_set.p[row])
         name = names[item.members[0].id]
         crossed = plus_minus(item.crossed) if item.among > 1 and not item.is_by_results else "–"
         numbers = str(item.among), plus_minus(score), str(score.n), crossed, p
@@ -131,10 +131,10 @@ def _pair_lines(comparison: Comparison, pairs: list[_Pair]) -> list[str]:
     return columns(rows, (False, True, True))
 
 
-def _closing(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
+def _closing(comparison: Comparison, best_set: ConfidenceSet | None) -> list[str]:
     lines = [f"Scores are of valid at each repeat's selected epoch, selected by {selected_by(_members(comparison))}."]
     lines += [f"{item.label}: {told}" for item in comparison.items if (told := how_ended(item.members))]
-    if found is None:
+    if best_set is None:
         for row, item in enumerate(comparison.items):
             lines.append(f"{item.label}: {components_text(components(comparison.scores[row]))}")
         counts = np.isfinite(comparison.scores).sum(axis=(1, 2))
@@ -144,13 +144,13 @@ def _closing(comparison: Comparison, found: ConfidenceSet | None) -> list[str]:
             "same test split closed; not corrected for the number of pairs."
         )
     else:
-        lines += set_words(found)
+        lines += set_words(best_set)
         lines.append(
             "Pairs use all repeats that both have; their 95 % intervals describe retraining on this partition and are "
             "not corrected for the number of pairs."
         )
     if any(item.among > 1 for item in comparison.items):
-        others = "partitions" if found is None else "repeats"
+        others = "partitions" if best_set is None else "repeats"
         lines.append(
             f'Each stands for the best mean ({_ranked_by(comparison)}) "of" so many configurations: the more there '
             "were, the more luck is in it. "
@@ -174,7 +174,7 @@ def _ranked_by(comparison: Comparison) -> str:
     return "; ".join(f"{label_of(metric)}, {looked_at(members)}" for metric, members in alike.items())
 
 
-def _data(comparison: Comparison, found: ConfidenceSet | None, pairs: list[_Pair]) -> dict[str, Any]:
+def _data(comparison: Comparison, best_set: ConfidenceSet | None, pairs: list[_Pair]) -> dict[str, Any]:
     items = []
     for row, item in enumerate(comparison.items):
         scores = comparison.scores[row]
@@ -188,7 +188,7 @@ def _data(comparison: Comparison, found: ConfidenceSet | None, pairs: list[_Pair
                 "score": statistic_data(_score(comparison, row)),
                 "crossed": statistic_data(item.crossed) if item.among > 1 and not item.is_by_results else None,
                 "chosen_by_results": item.is_by_results,
-                **({"in_set": None, "p": None} if found is None else set_row(found, row)),
+                **({"in_set": None, "p": None} if best_set is None else set_row(best_set, row)),
                 "means": [finite(value) for value in np.nanmean(scores, axis=1)],
                 "variance": components_data(components(scores)),
             }
@@ -199,8 +199,8 @@ def _data(comparison: Comparison, found: ConfidenceSet | None, pairs: list[_Pair
         "selected_by": selected_by(_members(comparison)),
         "ranked_by": _ranked_by(comparison),
         "partitions": list(comparison.partitions),
-        "test": "corrected resampled t-test" if found is None else "paired over repeats",
-        "confidence_set": None if found is None else set_data(found, ()),
+        "test": "corrected resampled t-test" if best_set is None else "paired over repeats",
+        "confidence_set": None if best_set is None else set_data(best_set, ()),
         "items": items,
         "pairs": [
             {

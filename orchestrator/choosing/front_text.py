@@ -38,10 +38,10 @@ def front_lines(front: Front, metric: Metric, names: Mapping[str, str], every: b
 
 def front_data(front: Front) -> dict[str, Any]:
     """Of every configuration the means of both goals with their standard errors."""
-    found = []
+    rows = []
     columns = (front.members, front.values, front.errors, front.is_there, front.chances)
     for member, pair, errors, is_there, chance in zip(*columns, strict=True):
-        found.append(
+        rows.append(
             {
                 "id": member.id,
                 "n": len(pair),
@@ -54,7 +54,7 @@ def front_data(front: Front) -> dict[str, Any]:
                 "chance": float(chance),
             }
         )
-    return {"goal": front.goal, "configurations": found}
+    return {"goal": front.goal, "configurations": rows}
 
 
 def _number(goal: str, value: float) -> str:

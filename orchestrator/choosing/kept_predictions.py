@@ -71,10 +71,10 @@ def read_predictions(storage: Storage, summary: Summary, table: ScoreTable) -> K
     read = list(
         read_logits(storage, summary, table.partition, table.members, [common] * len(table.members), len(images.truth))
     )
-    members = tuple(row for row, found in enumerate(read) if found is not None)
+    members = tuple(row for row, pair in enumerate(read) if pair is not None)
     if not members or not common:
         return None
-    scored = [_scored(found[0], images.truth) for found in read if found is not None]
+    scored = [_scored(pair[0], images.truth) for pair in read if pair is not None]
     train = np.stack([_train_scores(table.members[row], common) for row in members])
     predictions = Predictions(
         images.truth,
@@ -85,7 +85,7 @@ def read_predictions(storage: Storage, summary: Summary, table: ScoreTable) -> K
         train,
         summary.study.task,
     )
-    return Kept(predictions, members, sum(found[1] for found in read if found is not None))
+    return Kept(predictions, members, sum(pair[1] for pair in read if pair is not None))
 
 
 def read_logits(
@@ -127,7 +127,7 @@ def _logits(
     images: int,
 ) -> tuple[np.ndarray, int] | None:
     """float16 [repeats, N, outputs], and how many are of another epoch than the summary's selected one."""
-    found, other = [], 0
+    logits, other = [], 0
     epochs = dict(zip(member.with_result, member.selected_epochs.values, strict=True)) if member.selected_epochs else {}
     for repeat in repeats:
         key = keys[member.id, repeat]
@@ -138,9 +138,9 @@ def _logits(
             return None
         if record.logits.shape != (images, member.configuration.outputs):
             return None
-        found.append(record.logits)
+        logits.append(record.logits)
         other += int(record.meta.get("selected_epoch") != epochs.get(repeat))
-    return np.stack(found) if found else np.zeros((0, images, member.configuration.outputs)), other
+    return np.stack(logits) if logits else np.zeros((0, images, member.configuration.outputs)), other
 
 
 def _scored(logits: np.ndarray, truth: NDArray[np.int64]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:

@@ -37,7 +37,7 @@ class Selection:
     """
 
     table: ScoreTable
-    found: ConfidenceSet
+    best_set: ConfidenceSet
     choices: dict[Metric, EpochChoices]
     margin: float
     cheaper: int | None
@@ -53,7 +53,7 @@ class Selection:
 
     @property
     def winner(self) -> ConfigurationSummary:
-        return self.table.members[self.found.best]
+        return self.table.members[self.best_set.best]
 
 
 def selecting_metric(summary: Summary, asked: Metric | None) -> Metric:
@@ -80,14 +80,14 @@ def chosen_partitions(summary: Summary, asked: str | None) -> tuple[str, ...]:
     there = partitions_of(summary)
     if asked is None:
         return there
-    found = [partition for partition in there if partition.startswith(asked)]
-    if len(found) != 1:
+    fit = [partition for partition in there if partition.startswith(asked)]
+    if len(fit) != 1:
         raise InputError(
             f"study {summary.study.name!r}, partition {asked!r}: expected the beginning of one of "
             f"{', '.join(there) or 'none, nothing was asked for yet'}",
             f"orch best {summary.study.name} --partition {there[0]}" if there else "",
         )
-    return tuple(found)
+    return tuple(fit)
 
 
 def named_id(name: str, ids: Iterable[str], faults: Faults) -> str | None:
@@ -123,17 +123,17 @@ def select(
     here = [member for member in summary.configurations if member.partition == partition]
     if not table.members:
         return None
-    found = table.confidence_set()
+    best_set = table.confidence_set()
     scores = EpochScores(summary)
-    winner = table.members[found.best]
+    winner = table.members[best_set.best]
     task = TASKS.variants[summary.study.task]
     names = dict.fromkeys(("loss", task.score, *task.metrics))
     choices = {name: c for name in names if (c := scores.choices(winner, name)) is not None}
-    cheaper = cheapest_equal([cost_of(m) for m in table.members], found.best, found.differences, margin)
-    bias, reason, notes = _bias(storage, summary, partition, table, found.best, rounds)
+    cheaper = cheapest_equal([cost_of(m) for m in table.members], best_set.best, best_set.differences, margin)
+    bias, reason, notes = _bias(storage, summary, partition, table, best_set.best, rounds)
     return Selection(
         table,
-        found,
+        best_set,
         choices,
         margin,
         cheaper,

@@ -131,19 +131,19 @@ def _chosen(selection: Selection) -> float:
 
 
 def _set(selection: Selection, names: Mapping[str, str], every: bool) -> list[str]:
-    found, table = selection.found, selection.table
+    best_set, table = selection.best_set, selection.table
     total = len(table.members)
-    lines = set_words(found, table.members)
-    order = [*found.members, *(row for row in range(total) if row not in set(found.members))]
+    lines = set_words(best_set, table.members)
+    order = [*best_set.members, *(row for row in range(total) if row not in set(best_set.members))]
     shown = order if every else order[:SHOWN]
     rows = [("", "configuration", "id", "selecting", "better than the selected by", "p", "")]
     for row in shown:
         member = table.members[row]
         away = "–"
-        if row != found.best:
-            away = difference(found.difference[row], found.low[row], found.high[row])
-        standing, mean, p = standing_words(found, row), f"{found.mean[row]:.3f}", p_words(found.p[row])
-        rows.append((standing, names[member.id], member.id, mean, away, p, notes(found, row)))
+        if row != best_set.best:
+            away = difference(best_set.difference[row], best_set.low[row], best_set.high[row])
+        standing, mean, p = standing_words(best_set, row), f"{best_set.mean[row]:.3f}", p_words(best_set.p[row])
+        rows.append((standing, names[member.id], member.id, mean, away, p, notes(best_set, row)))
     lines += columns(rows, (False, False, False, True, True, True, False))
     if len(shown) < total:
         lines.append(f"  … and {total - len(shown)} more (--every shows them, --json has them)")
@@ -157,7 +157,7 @@ def _recommended(selection: Selection, names: Mapping[str, str]) -> list[str]:
         lines.append(f"No cheaper configuration is shown to be within {margin:g} of it.")
         return lines
     member = table.members[selection.cheaper]
-    bound = float(selection.found.differences.upper_deficit()[selection.cheaper])
+    bound = float(selection.best_set.differences.upper_deficit()[selection.cheaper])
     total, trained = cost_of(member) or (0, 0)
     lines.append(
         f"Cheaper and within {margin:g} of it (95 % upper bound of its deficit {bound:.4f}): "
@@ -172,9 +172,9 @@ def _new_groups(summary: Summary) -> str:
 
 
 def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
-    found, table, bias = selection.found, selection.table, selection.bias
-    equal = within_margin(found.differences, selection.margin)
-    deficit = found.differences.upper_deficit()
+    best_set, table, bias = selection.best_set, selection.table, selection.bias
+    equal = within_margin(best_set.differences, selection.margin)
+    deficit = best_set.differences.upper_deficit()
     rows = [
         {
             **settings_data(member),
@@ -184,12 +184,12 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
             "stopped": member.stopped,
             "paused": member.paused,
             "untrained_selected": member.untrained_selected,
-            "mean": finite(found.mean[row]),
-            **set_row(found, row),
-            "difference": finite(found.difference[row]),
-            "low": finite(found.low[row]),
-            "high": finite(found.high[row]),
-            "pairs": int(found.n[row]),
+            "mean": finite(best_set.mean[row]),
+            **set_row(best_set, row),
+            "difference": finite(best_set.difference[row]),
+            "low": finite(best_set.low[row]),
+            "high": finite(best_set.high[row]),
+            "pairs": int(best_set.n[row]),
             "deficit_upper_bound": finite(deficit[row]),
             "within_margin": bool(equal[row]),
         }
@@ -228,8 +228,8 @@ def _data(summary: Summary, selection: Selection) -> dict[str, Any]:
         "no_bias_corrected": selection.no_bias,
         "stopped_by_search": selection.stopped,
         "confidence_set": {
-            **set_data(found, table.members),
-            "members": [table.members[row].id for row in found.members],
+            **set_data(best_set, table.members),
+            "members": [table.members[row].id for row in best_set.members],
         },
         "margin": selection.margin,
         "cheaper": None if selection.cheaper is None else table.members[selection.cheaper].id,

@@ -425,7 +425,7 @@ def test_select_is_for_programs_too(studies: Path) -> None:
     selection = select(storage, summary, summary.study.partition, "loss")
     assert selection is not None
     assert selection.winner.rank == 1
-    assert selection.found.best == 0
+    assert selection.best_set.best == 0
     assert select(storage, summary, "another", "loss") is None
 
 

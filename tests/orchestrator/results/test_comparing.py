@@ -98,7 +98,7 @@ def test_where_both_rules_select_all_are_ranked_and_compared_by_valid(tmp_path: 
     found = select(storage, summary, partition, "loss")
     assert found is not None
     assert found.winner.configuration.selection.rule == "worse_of_both"
-    assert found.found.difference[1] == pytest.approx(-0.05)
+    assert found.best_set.difference[1] == pytest.approx(-0.05)
     kept = read_predictions(storage, summary, table)
     assert kept is not None
     assert np.isnan(kept.predictions.train).all()

@@ -99,9 +99,9 @@ def test_survivors_of_a_screening_are_compared_on_later_repeats_alone(screened: 
     means = [float(every[member.id].selection.values[5:].mean()) for member in ranked]  # type: ignore[union-attr]
     assert means == sorted(means)
     scores = np.array([every[member.id].selection.values for member in ranked])  # type: ignore[union-attr]
-    assert selection.found.members == confidence_set(scores[:, 5:], False).members
-    assert selection.found.look is not None
-    assert selection.found.look.repeats == 12
+    assert selection.best_set.members == confidence_set(scores[:, 5:], False).members
+    assert selection.best_set.look is not None
+    assert selection.best_set.look.repeats == 12
     assert "May be the best, among the 8 kept by screening: " in text
     assert "Selected by the best mean loss among the 8 kept by screening (n = 12 repeats)" in text
     assert "the first 5 of each decided who was kept, and count in no mean, difference or rank" in text
@@ -201,7 +201,7 @@ def test_a_race_that_excluded_nobody_is_a_search_that_chose_all_the_same(tmp_pat
     summary, selection, text = selected(desk)
     assert not any(member.stopped_by_search for member in summary.configurations)
     assert selection.bias is None
-    assert selection.found.look is None, "its looks are spent: orch best tests no more"
+    assert selection.best_set.look is None, "its looks are spent: orch best tests no more"
     assert "May be the best: the 3 that the race left of 3 (0 excluded by looks at 8 blocks;" in text
 
 
@@ -213,7 +213,7 @@ def test_a_race_is_told_as_it_was_decided_and_tests_no_more(tmp_path: Path) -> N
     left = narrowed[-1].left
     assert 1 <= left < 12
     summary, selection, text = selected(desk)
-    assert len(selection.found.members) == left, "no test beside those of the race"
+    assert len(selection.best_set.members) == left, "no test beside those of the race"
     assert f"May be the best: the {left} that the race left of 12 ({12 - left} excluded by looks at" in text
     assert "the best of them is excluded in 5 % of searches at most" in text
     study = Study(Place.of(str(desk.storage.root)), desk.storage, summary.study)
