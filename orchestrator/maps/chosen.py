@@ -50,7 +50,7 @@ def _named(summary: Summary, named: Sequence[str], partition: str | None) -> lis
             continue
         entry = there[fit]
         if entry.rank is None:
-            faults.add(f"--of {name}: expected all {entry.asked} repeats, found results of {entry.n}")
+            faults.add(f"--of {name}: expected results of all {entry.asked} repeats, found {entry.n}")
         else:
             chosen[fit] = choose(summary, fit, entry.partition)
     faults.raise_if_any(f"orch table {study} lists the configurations; orch resume {study} trains what is missing")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from orchestrator.export.predict import image_files
 from orchestrator.maps.images import Image, seen_by
+from orchestrator.results.names import counted_who
 from orchestrator.store.errors import Faults, InputError
 from trainables.data.decode import MAX_PIXELS, content_hash, decode
 from trainables.data.manifest import reading_of
@@ -47,8 +48,9 @@ def given_images(paths: Sequence[Path], manifest: pd.DataFrame) -> tuple[pd.Data
         rows.append({"file": str(path), "content": content, "group": "", "reading": str(reading)})
         told += [f"Image {number}: {remark}." for remark in decoded.remarks]
     if known:
-        faults.add(f"expected images that are not of the study, found {known} that are")
-        faults.advise("Name valid ones with --image NAME; --split test explains test images once they were evaluated.")
+        belonging = counted_who(known, "image", "that belongs", "that belong")
+        faults.add(f"expected images from outside the study, found {belonging} to it")
+        faults.advise("Use --image NAME for validation images; --split test explains test images after orch evaluate.")
     faults.raise_if_any("Leave them out.")
     return pd.DataFrame(rows), told
 

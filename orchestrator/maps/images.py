@@ -122,23 +122,24 @@ def _kept(images: pd.DataFrame, classes: Sequence[str], wanted: Wanted) -> np.nd
     files = images["file"].tolist()
     if wanted.files:
         return np.array([_named(files, name) for name in dict.fromkeys(wanted.files)], dtype=np.int64)
-    kept = np.ones(len(images), dtype=bool)
-    for option, asked, there, values in (
-        ("--class", wanted.classes, list(classes), images["label"]),
-        ("--group", wanted.groups, sorted(set(images["group"])), images["group"]),
+    kept, options = np.ones(len(images), dtype=bool), {"classes": "--class", "groups": "--group"}
+    for what, asked, there, values in (
+        ("classes", wanted.classes, list(classes), images["label"]),
+        ("groups", wanted.groups, sorted(set(images["group"])), images["group"]),
     ):
         for name in asked:
             if name not in there:
                 near = nearest(name, there) or there[:8]
                 raise InputError(
-                    f"{option} {name!r}: expected one of the {len(there)} of these images, found none of this name",
+                    f"{options[what]} {name!r}: expected one of the {len(there)} {what} of these images, found no such "
+                    "name",
                     f"Nearest names: {', '.join(near)}",
                 )
         if asked:
             kept &= values.isin(asked).to_numpy()
     if not kept.any():
         raise InputError(
-            "no image is of these classes and of these groups at once: expected at least one",
+            "no image belongs both to these classes and to these groups: expected at least one",
             "Leave out --class or --group.",
         )
     return np.flatnonzero(kept)
@@ -152,7 +153,7 @@ def _named(files: Sequence[str], name: str) -> int:
     if len(rows) != 1:
         near = nearest(name, files)
         raise InputError(
-            f"--image {name!r}: expected the name of one image of this split, {len(rows)} fit",
-            f"Nearest names: {', '.join(near)}" if near else "Choose them with --images worst",
+            f"--image {name!r}: expected the name of one image of this split, found {len(rows)} that match",
+            f"Nearest names: {', '.join(near)}" if near else "Let orch choose them: --images worst",
         )
     return rows[0]

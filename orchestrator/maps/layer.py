@@ -53,7 +53,7 @@ def spatial_layer(network: nn.Module, image_size: int, name: str, asked: str = "
         traced = trace(network, image_size)
     except UntraceableError as error:
         raise InputError(
-            f"{name}: expected a network that can be taken apart at a layer with places, found one that cannot: "
+            f"{name}: expected a network that can be split at a layer with several places, found one that cannot: "
             f"{error.message}",
             "Choose a method that needs none: --method occlusion or --method integrated",
         ) from error
@@ -63,8 +63,8 @@ def spatial_layer(network: nn.Module, image_size: int, name: str, asked: str = "
         if node not in through:
             known = [part for part, node in traced.yields.items() if node in through]
             raise InputError(
-                f"{name}: --layer {asked[:80]!r}: expected a part that yields maps or tokens through which all goes "
-                "that the network sees",
+                f"{name}: --layer {asked[:80]!r}: expected a part whose output is feature maps or tokens, and "
+                "through which everything passes that the network sees",
                 f"Nearest names: {', '.join(nearest(asked, known) or known[-8:]) or 'there is none'}",
             )
         return replace(_layer(network, traced, node, asked), asked=asked)
@@ -73,8 +73,8 @@ def spatial_layer(network: nn.Module, image_size: int, name: str, asked: str = "
         if layer.prefix is None or _all_have_a_say(layer, node):
             return layer
     raise InputError(
-        f"{name}: expected a layer with several places, such as the maps of a convolution or the tokens of a "
-        "transformer, found none",
+        f"{name}: expected a layer with several places, such as the feature maps of a convolution or the "
+        "tokens of a transformer, found none",
         "Choose a method that needs none: --method occlusion or --method integrated",
     )
 
@@ -137,7 +137,7 @@ def _name(traced: Trace, node: fx.Node) -> str:
     if names or node.meta.get("scope"):
         return max(names, key=len, default=str(node.meta["scope"]))
     before = [other for other in node.all_input_nodes if other is not traced.image]
-    return f"what follows {_name(traced, max(before)).removeprefix('what follows ')}" if before else node.name
+    return f"after {_name(traced, max(before)).removeprefix('after ')}" if before else node.name
 
 
 def _all_have_a_say(layer: Layer, node: fx.Node) -> bool:

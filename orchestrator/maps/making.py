@@ -86,7 +86,7 @@ def checked(
 
     first = replace(chosen, rows=chosen.rows[:CALIBRATED], targets=chosen.targets[:CALIBRATED], at_once=CALIBRATING)
     random_networks = against(
-        as_random_network(repeats, seed, [batch for _, batch, _ in first]), "images explained of a random network"
+        as_random_network(repeats, seed, [batch for _, batch, _ in first]), "images explained with a random network"
     )
     random_heads: Sequence[Mean | None] = [None] * len(parts)
     if variant.has_class:

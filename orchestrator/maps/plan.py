@@ -144,6 +144,6 @@ def _test(study: Study, choice: Choice) -> tuple[pd.DataFrame, np.ndarray]:
         raise InputError(
             f"study {study.name!r}, --split test: expected an evaluation of configuration {entry.id} with all its "
             "repeats, which opens the test images, found none",
-            f"orch evaluate {study.name} --configuration {entry.id}   or leave --split out: valid images are explained",
+            f"orch evaluate {study.name} --configuration {entry.id}   or leave out --split for validation images",
         )
     return plan.split.test, predictions.logits[:, :, predictions.views.index(0)]

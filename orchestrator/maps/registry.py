@@ -36,7 +36,7 @@ class Variant:
     has_layer: bool = False
     reads_attention: bool = False
     has_class: bool = True
-    cost: str = "one pass"
+    cost: str = "one forward pass"
     at_once: int = 16
 
     def load(self) -> Method:
@@ -48,15 +48,25 @@ class Variant:
 METHODS = {
     one.name: one
     for one in (
-        Variant("gradcam", "Grad-CAM", "gradcam", "Channels of a layer by the gradient of the class.", has_layer=True),
         Variant(
-            "gradcam++", "Grad-CAM++", "gradcam_plus", "The same, places of a channel weighed apart.", has_layer=True
+            "gradcam",
+            "Grad-CAM",
+            "gradcam",
+            "Channels of a layer, weighted by the gradient of the class score.",
+            has_layer=True,
+        ),
+        Variant(
+            "gradcam++",
+            "Grad-CAM++",
+            "gradcam_plus",
+            "As Grad-CAM, with a weight for each place of a channel.",
+            has_layer=True,
         ),
         Variant(
             "activations",
             "Mean activation",
             "activations",
-            "How strongly a layer answers, whatever the class.",
+            "How strongly a layer responds, whatever the class.",
             has_layer=True,
             has_class=False,
         ),
@@ -64,11 +74,15 @@ METHODS = {
             "integrated",
             "Integrated gradients",
             "integrated",
-            "Pixels, from a grey image to this one.",
-            cost="32 passes, and back for each repeat",
+            "What each pixel adds to the class score, from a grey image to this one.",
+            cost="32 forward passes, each with a backward pass for every repeat",
         ),
         Variant(
-            "occlusion", "Occlusion", "occlusion", "What the class loses where a square is covered.", cost="65 passes"
+            "occlusion",
+            "Occlusion",
+            "occlusion",
+            "How much the class score drops when a square is covered.",
+            cost="65 forward passes",
         ),
         Variant(
             "rollout",

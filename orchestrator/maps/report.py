@@ -118,16 +118,16 @@ def said_of(image: Image) -> str:
 def agreement_lines(explained: Explained) -> list[str]:
     """What is said of the repeats together."""
     if explained.deviation is None:
-        return ["One repeat: nothing is said of where others agree."]
+        return ["Only one repeat: agreement between repeats is unknown."]
     whole = explained.mean_agreement
     none = sum(one is None for one in explained.agreement)
     lines = [
-        f"Agreement of repeats (Spearman's correlation of every two maps over places, mean over images): "
+        f"Agreement between repeats (Spearman's correlation over places between every two maps, mean over images): "
         f"{shown(whole)}; mean deviation of a place {np.mean(explained.deviation):.2f}.",
     ]
     if none:
         lines.append(
-            f"Without agreement: {counted(none, 'image')} with fewer than two maps that have a place above the others."
+            f"No agreement for {counted(none, 'image')}: fewer than two of the repeats' maps vary from place to place."
         )
     return lines
 
@@ -141,15 +141,15 @@ def sanity_lines(explained: Explained) -> list[str]:
     if sanity.random_head is not None:
         against.insert(0, f"of the same network with random heads {_interval(sanity.random_head)}")
     return [
-        f"Maps against those {', '.join(against)} (Spearman's correlation over places, mean over repeats and images): "
-        "near the agreement of repeats, a map would not depend on what was learned.",
-        f"Mean probability of the class while the image is blurred, places of the mean map first: "
-        f"{_interval(sanity.deleted)}, in a random order {_interval(sanity.at_random)}; the map gains "
+        f"Correlation with maps {', '.join(against)} (Spearman's, over places, mean over repeats and images). A value "
+        "near the agreement between repeats would mean that maps do not depend on what was learned.",
+        f"Mean probability of the class while the image is blurred place by place: {_interval(sanity.deleted)} in the "
+        f"order of the mean map, {_interval(sanity.at_random)} in a random order; the map gains "
         f"{_interval(sanity.gained)}.",
         *(
             []
             if sanity.gained.low is not None
-            else [f"No intervals: the images are of fewer than {LEAST_GROUPS} groups."]
+            else [f"No intervals: the images come from fewer than {LEAST_GROUPS} groups."]
         ),
     ]
 

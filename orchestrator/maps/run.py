@@ -36,7 +36,7 @@ from trainables.machine.places import Places
 Show = Callable[[str], None]
 _SAID = {
     "valid": "Test images are left out.",
-    "test": "Test images, which these models have seen before.",
+    "test": "These are test images, on which these models were evaluated before.",
     GIVEN: "None of them is an image of the study.",
 }
 
@@ -55,7 +55,7 @@ def explain(study: Study, options: MapOptions, cache: Path, show: Show, progress
         every = passes(bench, plan, options.layer)
         for one in every:
             if one.layer is not None:
-                show(f"Places: {' × '.join(map(str, one.layer.side))}, those of {one.layer.name}.")
+                show(f"Places of a map: {' × '.join(map(str, one.layer.side))}, from layer {one.layer.name}.")
         ready: Iterable[Opened] = (_opened(one, bench, plan, readers, show, progress) for one in every)
         if plan.split == GIVEN:
             ready = list(ready)
@@ -151,8 +151,8 @@ def _bench(study: Study, plan: Plan, options: MapOptions, cache: Path, show: Sho
     lacking = sum(not _is_kept(study, member, *one) for member in plan.members for one in member.finals.items())
     show(
         f"{plan.variant.words}: {counted(len(plan.chosen), f'{plan.split} image')} × {counted(count, 'repeat')}; "
-        f"for each image {plan.variant.cost}, shared by all repeats of a network that is frozen."
-        f"{'' if lacking else ' Their weights are kept: nothing is trained again.'}"
+        f"each image takes {plan.variant.cost}; repeats of a frozen network share the forward passes."
+        f"{'' if lacking else ' Their weights are kept, so nothing is trained again.'}"
     )
     show(_SAID[plan.split])
     configurations = [member.choice.entry.configuration for member in plan.members]
@@ -184,8 +184,8 @@ def _notes(study: Study, plan: Plan, member: Member, models: Sequence[Trained], 
     yield from plan.notes
     diverged = sum(record.meta["state"] == "diverged" for record in member.finals.values())
     if diverged:
-        yield f"{diverged} of {len(models)} repeats diverged: their maps are of an untrained network."
+        yield f"{diverged} of {counted(len(models), 'repeat')} diverged: these maps show an untrained network."
     if not plan.variant.has_class and not trains_body:
-        yield "Head and class are not in these maps, and the backbone is frozen: they are the same in all repeats."
+        yield "These maps depend on neither head nor class, and the backbone is frozen: all repeats have the same ones."
     if any(not model.is_same for model in models):
-        yield "Some repeats were trained again with other bits than in the search: their maps are of these."
+        yield "Some repeats, trained again, differ in their last bits from the search; the maps are of the new ones."

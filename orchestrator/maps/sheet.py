@@ -17,9 +17,9 @@ from orchestrator.maps.report import agreement_lines, said_of, sanity_lines, sho
 from orchestrator.results.names import counted
 
 _HEADINGS = {
-    "best": "Best: the true class is given the largest mean probability",
-    "worst": "Worst: the true class is given the least mean probability",
-    "uncertain": "Most uncertain: the mean probabilities have the largest entropy",
+    "best": "Best: highest mean probability of the true class",
+    "worst": "Worst: lowest mean probability of the true class",
+    "uncertain": "Most uncertain: highest entropy of the mean probabilities",
     "random": "Drawn at random",
     NAMED: "Named images",
     GIVEN: "Given images",
@@ -40,9 +40,9 @@ class Entry(NamedTuple):
 def introduction(several: Sequence[Explained]) -> list[str]:
     """What the maps are of, and how to read them."""
     return [
-        "Each repeat's map is scaled so that its largest place is 1. Light colours are large values; the mean is over "
-        f"repeats, and the deviation (standard deviation over repeats, lightest from {FULL_DEVIATION:g}) says where "
-        "they disagree. A map shows what speaks for a class in a network, not where a finding is.",
+        "Each repeat's map is scaled so that its maximum is 1; light colours are large values. The mean is over "
+        f"repeats, and the deviation (standard deviation over repeats, lightest from {FULL_DEVIATION:g} on) shows "
+        "where they disagree. A map shows what makes a network favour a class, not where a finding is.",
         *(line for explained in several for line in _introduced(explained)),
     ]
 
@@ -80,9 +80,9 @@ def _introduced(explained: Explained) -> list[str]:
 def _entry(made: Made, item: Item, with_names: bool, is_one_of_several: bool) -> Entry:
     explained, image = made.explained, item.image
     whose = f"map of class {image.target}, " if explained.explains else ""
-    lines = [f"{said_of(image)}; {whose}agreement of repeats {shown(item.agreement)}"]
+    lines = [f"{said_of(image)}; {whose}agreement between repeats {shown(item.agreement)}"]
     if item.source is not None:
-        lines.append(f"patches put together: {len(item.places)}; their maps have one scale")
+        lines.append(f"patches put together: {len(item.places)}; their maps share one scale")
     if is_one_of_several:
         lines.insert(0, f"{explained.name} ({explained.configuration})")
     if with_names and image.group:

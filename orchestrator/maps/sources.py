@@ -109,10 +109,10 @@ def _placed(images: pd.DataFrame) -> pd.DataFrame:
     placed = pd.DataFrame({name: images.get(f"{USER_PREFIX}{name}", "") for name in SAID}, index=images.index)
     numbers = placed[list(SAID[1:])].apply(pd.to_numeric, errors="coerce")
     if lacking or numbers.isna().to_numpy().any() or (numbers[["width", "height"]] < 1).to_numpy().any():
-        of = f"none of {', '.join(lacking)}" if lacking else "some without a place"
+        of = f"none of {', '.join(lacking)}" if lacking else "some without a position"
         raise InputError(
-            "--whole: expected images that orch data patches cut, whose table says source, x, y, width and height of "
+            "--whole: expected images cut by orch data patches, whose table gives source, x, y, width and height of "
             f"each, found {of}",
-            "Leave --whole out: each image is explained by itself.",
+            "Leave --whole out to explain each image by itself.",
         )
     return placed.assign(**{name: numbers[name] for name in SAID[1:]})

@@ -45,7 +45,7 @@ def drawing(made: Made, item: Item, with_names: bool) -> str:
     height, width = (side * scale for side in plain.shape[:2])
     whose = f", map of {image.target}" if explained.explains else ""
     head = f"{image.file if with_names else image.called}: {explained.method}{whose}"
-    said = said_of(image) + (f"; agreement of repeats {shown(item.agreement)}" if count > 1 else "")
+    said = said_of(image) + (f"; agreement between repeats {shown(item.agreement)}" if count > 1 else "")
     parts = [_text(0, 14, head, "head"), _text(0, 32, said)]
     for place, (name, layers, most) in enumerate(panels):
         parts += _panel(place * (width + _GAP), width, height, name, layers, most)

@@ -67,6 +67,6 @@ def attention_of(network: nn.Module, name: str) -> list[nn.Module]:
 
 def _no_attention(name: str, instead: str) -> InputError:
     return InputError(
-        f"{name}: expected a transformer of timm whose blocks attend from every patch to every other, found {instead}",
+        f"{name}: expected a timm transformer whose blocks attend from every patch to every other, found {instead}",
         "Choose another method: --method gradcam",
     )

@@ -78,9 +78,9 @@ def test_images_of_the_study_are_no_given_ones(study: FinishedStudy, tmp_path: P
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     run = orch(study, "--images", str(tmp_path))
     assert run.exit_code == 2
-    assert "expected images that are not of the study, found 1 that are" in run.stderr
+    assert "expected images from outside the study, found 1 image that belongs to it" in run.stderr
     assert f"{tmp_path}/broken.png: " in run.stderr
-    assert "--split test explains test images once they were evaluated" in run.stderr
+    assert "--split test explains test images after orch evaluate" in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -63,12 +63,12 @@ def test_only_some_classes_and_groups() -> None:
     assert rows("worst", count=3, classes=("a", "c")) == [1, 4, 0]
     assert rows("best", count=3, groups=("g2", "g4")) == [2, 5, 3]
     assert rows("best", count=3, groups=("g2", "g4"), classes=("c",)) == [5]
-    with pytest.raises(InputError, match="no image is of these classes and of these groups at once"):
+    with pytest.raises(InputError, match="no image belongs both to these classes and to these groups"):
         rows("best", classes=("a",), groups=("g4",))
-    with pytest.raises(InputError, match=r"--class 'd': expected one of the 3 of these images") as told:
+    with pytest.raises(InputError, match=r"--class 'd': expected one of the 3 classes of these images") as told:
         rows("best", classes=("d",))
     assert told.value.advice == "Nearest names: a, b, c"
-    with pytest.raises(InputError, match=r"--group 'g9': expected one of the 4 of these images"):
+    with pytest.raises(InputError, match=r"--group 'g9': expected one of the 4 groups of these images"):
         rows("best", groups=("g9",))
 
 
@@ -85,7 +85,7 @@ def test_what_is_said_of_an_image() -> None:
 
 def test_a_file_that_is_none_of_them() -> None:
     with pytest.raises(
-        InputError, match=r"--image 's/7.png': expected the name of one image of this split, 0 fit"
+        InputError, match=r"--image 's/7.png': expected the name of one image of this split, found 0 that match"
     ) as told:
         chosen(Wanted(files=("s/7.png",)))
     assert "s/5.png" in told.value.advice

@@ -19,7 +19,7 @@ from trainables.network.formed import formed
         ("resnet18", 96, "layer4.1.act2", (3, 3), 512),
         ("mobilenetv2_035", 96, "bn2", (3, 3), 1280),
         ("test_vit", 32, "blocks.4", (2, 2), 64),
-        ("test_vit averaged", 32, "what follows norm", (2, 2), 64),
+        ("test_vit averaged", 32, "after norm", (2, 2), 64),
         ("swin_tiny_patch4_window7_224", 224, "norm", (7, 7), 768),
     ],
 )
@@ -51,10 +51,10 @@ def test_a_token_stands_where_its_patch_does() -> None:
 def test_another_layer_can_be_asked_for() -> None:
     network = timm.create_model("resnet18", num_classes=0, pretrained=False).eval()
     assert spatial_layer(network, 96, "resnet18", "layer2").side == (12, 12)
-    with pytest.raises(InputError, match=r"--layer 'layr3': expected a part that yields maps") as told:
+    with pytest.raises(InputError, match=r"--layer 'layr3': expected a part whose output is feature maps") as told:
         spatial_layer(network, 96, "resnet18", "layr3")
     assert "layer3" in told.value.advice
-    with pytest.raises(InputError, match="through which all goes"):
+    with pytest.raises(InputError, match="through which everything passes"):
         spatial_layer(network, 96, "resnet18", "layer4.0.conv1")
 
 
@@ -64,7 +64,7 @@ def test_of_a_network_that_was_cut() -> None:
     network = timm.create_model("test_vit", num_classes=0, pretrained=False, img_size=64).eval()
     found = spatial_layer(formed(network, form, 64, "vit"), 64, "vit")
     assert (found.side, found.prefix) == ((4, 4), 1)
-    assert found.name.startswith("what follows blocks.4.")
+    assert found.name.startswith("after blocks.4.")
 
 
 def test_a_network_without_places_is_refused() -> None:
@@ -84,5 +84,5 @@ def test_a_network_that_cannot_be_traced_is_refused() -> None:
             values: torch.Tensor = self.convolution(images)
             return values.mean((2, 3)) if values.sum() > 0 else values.amax((2, 3))
 
-    with pytest.raises(InputError, match="odd: expected a network that can be taken apart"):
+    with pytest.raises(InputError, match="odd: expected a network that can be split at a layer"):
         spatial_layer(Branching().eval(), 16, "odd")

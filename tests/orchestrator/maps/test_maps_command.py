@@ -47,7 +47,7 @@ def test_all_that_is_written(study: FinishedStudy, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     shown = sum(len(image["chosen_as"]) for image in data["images"])
     assert text.count("<img ") == shown * (3 + 2)
-    assert "<h2>Worst: the true class is given the least mean probability</h2>" in text
+    assert "<h2>Worst: lowest mean probability of the true class</h2>" in text
     assert "<h2>Drawn at random</h2>" in text
 
     assert len(list(folder.iterdir())) == 3 * count
@@ -124,13 +124,13 @@ def test_it_says_before_what_is_trained_again(study: FinishedStudy) -> None:
     assert len(in_bundle(study.tiny.storage, key)) == 2
     assert set(others) <= set(in_partition(study.tiny.storage, study.tiny.partition))
     again = orch(study, "--images", "worst", "--count", "2", name="hidden")
-    assert "Their weights are kept: nothing is trained again." in again.stderr
+    assert "Their weights are kept, so nothing is trained again." in again.stderr
     assert first.stdout == again.stdout
 
 
 def test_maps_that_no_repeat_changes_say_so(study: FinishedStudy) -> None:
     run = orch(study, "--method", "activations")
-    assert "the backbone is frozen: they are the same in all repeats" in run.stdout
+    assert "the backbone is frozen: all repeats have the same ones" in run.stdout
     assert "the backbone is frozen" not in orch(study, "--method", "activations", name="deep").stdout
 
 
@@ -141,10 +141,10 @@ def test_maps_that_no_repeat_changes_say_so(study: FinishedStudy) -> None:
             ["--images", "worst,strange"],
             "--images: expected some of best, worst, uncertain, random, or files and folders, found strange",
         ),
-        (["--class", "mani"], "--class 'mani': expected one of the 3 of these images"),
+        (["--class", "mani"], "--class 'mani': expected one of the 3 classes of these images"),
         (["--image", "many/train_00.png"], "--image 'many/train_00.png': expected the name of one image of this split"),
-        (["--method", "rollout"], "expected a transformer of timm"),
-        (["--layer", "layer9"], "--layer 'layer9': expected a part that yields maps or tokens"),
+        (["--method", "rollout"], "expected a timm transformer"),
+        (["--layer", "layer9"], "--layer 'layer9': expected a part whose output is feature maps or tokens"),
         (["--layer", "layer1", "--method", "occlusion"], "expected a method that reads a layer, found occlusion"),
     ],
 )

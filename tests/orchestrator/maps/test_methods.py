@@ -81,5 +81,5 @@ def test_rollout_is_the_product_of_all_attentions(opened: Open) -> None:
 
 
 def test_a_network_without_attention_is_refused(opened: Open) -> None:
-    with pytest.raises(InputError, match=r"test_resnet.*expected a transformer of timm.*found no such attention"):
+    with pytest.raises(InputError, match=r"test_resnet.*expected a timm transformer.*found no such attention"):
         opened("plain", "rollout")

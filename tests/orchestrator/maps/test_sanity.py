@@ -140,6 +140,6 @@ def test_the_command_says_what_the_checks_found(study: FinishedStudy) -> None:
     assert -1 <= found["random_head"]["value"] <= 1
     assert found["gained"]["value"] == pytest.approx(found["at_random"]["value"] - found["deleted"]["value"])
     text = orch(study, "--images", "random", "--count", "10", "--sanity").stdout
-    assert "Maps against those of the same network with random heads" in text
+    assert "Correlation with maps of the same network with random heads" in text
     headless = orch(study, "--images", "worst", "--count", "3", "--sanity", "--method", "activations")
-    assert "Maps against those of a random network" in headless.stdout
+    assert "Correlation with maps of a random network" in headless.stdout

@@ -110,7 +110,7 @@ def test_the_command_explains_whole_fields(study: FinishedStudy, cut: Path) -> N
             places = [names.index(patch["image"]) for patch in source["patches"]]
             assert found["maps"][:, places].max(axis=(1, 2, 3)).tolist() == [1, 1]
     text = page.read_text(encoding="utf-8")
-    assert "patches put together: 2; their maps have one scale" in text
+    assert "patches put together: 2; their maps share one scale" in text
     assert ".png</h3>" not in text
     assert len(read_maps(LocalStorage(cut / "study"))) == before, "the page shows images"
 
@@ -118,5 +118,5 @@ def test_the_command_explains_whole_fields(study: FinishedStudy, cut: Path) -> N
 def test_images_that_were_not_cut_are_refused(study: FinishedStudy) -> None:
     run = orch(study, study.studies, "--whole")
     assert run.exit_code == 2
-    assert "--whole: expected images that orch data patches cut" in run.stderr
+    assert "--whole: expected images cut by orch data patches" in run.stderr
     assert "found none of source, x, y, width, height" in run.stderr

@@ -67,7 +67,7 @@ def test_after_an_evaluation_they_are_explained_without_a_further_look(
     assert (data["split"], data["configuration"]) == ("test", record.configuration)
     assert {image["file"] for image in data["images"]} == set(tested["file"])
     assert looks_at(evaluated.study.storage, beside, hashes) == before
-    assert "Test images, which these models have seen before." in run.stderr
+    assert "These are test images, on which these models were evaluated before." in run.stderr
     with np.load(tmp_path / "maps.npz") as found:
         assert found["maps"].shape == (3, len(tested), 2, 2)
         assert found["maps"].max() == 1
