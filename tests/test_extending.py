@@ -450,7 +450,7 @@ def test_a_task(tmp_path: Path) -> None:
     assert 0 <= found["epochs"]["least"] < found["epochs"]["most"] <= 2
     assert "mean absolute error" in found["status"]
     assert "Selected by the best mean mean absolute error of 2 configurations" in found["report"]
-    assert "made of confusion counts, which this task has not" in found["report"]
+    assert "computed from confusion counts, which this task does not have" in found["report"]
     assert found["figures"] == [
         "figure: y: expected a metric of the task grades (loss, mean_absolute_error), found 'accuracy'",
         "figures: 'confusion' is made class by class, which the task grades of study 'study' is not",

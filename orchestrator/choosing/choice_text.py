@@ -77,10 +77,10 @@ def set_row(best_set: ConfidenceSet, row: int) -> dict[str, Any]:
 def components_text(components: Components | None) -> str:
     """Where the variance of one configuration's scores comes from."""
     if components is None:
-        return "Variance: two partitions with two repeats each are needed to divide it."
+        return "Sources of variance: unknown; at least two partitions with two repeats each are needed."
     return (
-        f"Standard deviations from {components.partitions} partitions × {components.seeds} repeats: partition "
-        f"{components.partition:.3f}, seed {components.seed:.3f}, rest {components.rest:.3f}."
+        f"Standard deviations from {components.partitions} partitions × {components.seeds} repeats: between partitions "
+        f"{components.partition:.3f}, between seeds {components.seed:.3f}, remaining {components.rest:.3f}."
     )
 
 

@@ -94,15 +94,15 @@ def compare(
     selecting = _selecting(named)
     if len(set(selecting)) > 1 and metric is None:
         raise InputError(
-            f"what is compared selects by {' and '.join(dict.fromkeys(selecting))}: expected one metric",
-            "Say which to compare by, for instance: --metric balanced_accuracy",
+            f"the configurations select by {' and '.join(dict.fromkeys(selecting))}: expected one metric to compare by",
+            "Choose one, for instance: --metric balanced_accuracy",
         )
     compared_by = metric or selecting[0]
     if metrics.is_measured(compared_by) and set(selecting) != {compared_by}:
         raise InputError(
-            f"not all that is compared selects by {compared_by}: expected a metric that all have scores by, found "
+            f"not every configuration selects by {compared_by}: expected a metric that all have scores for, found "
             f"{compared_by}",
-            "Say another one, for instance: --metric balanced_accuracy",
+            "Choose another one, for instance: --metric balanced_accuracy",
         )
     check_comparable(
         (m.configuration for one in named for m in one.summary.configurations if m.id in one.members), "compare"
@@ -134,7 +134,7 @@ def _resolve(names: Sequence[str], studies: Where, default: str | None) -> list[
     for name in dict.fromkeys(names):
         study, what = _split(name, studies, given)
         if study is None:
-            faults.add(f"{name!r}: expected STUDY or STUDY:WHAT, and there is no study {name.partition(':')[0]!r}")
+            faults.add(f"{name!r}: expected STUDY or STUDY:WHAT, but there is no study {name.partition(':')[0]!r}")
             continue
         if study.name not in summaries:
             summaries[study.name] = summarise(study.storage)
@@ -211,8 +211,8 @@ def _check_same_images(named: Sequence[_Named]) -> None:
         other = one.summary.study
         if (first.data_fingerprint, first.classes) != (other.data_fingerprint, other.classes):
             raise InputError(
-                f"studies {first.name!r} and {other.name!r} are of different images or classes: their scores cannot be "
-                "compared",
+                f"studies {first.name!r} and {other.name!r} have different images or classes, so their scores cannot "
+                "be compared",
                 f"Search both on the same data: orch search {other.name}_2 BACKBONE --data DIR",
             )
 
@@ -229,11 +229,11 @@ def _common_partitions(named: Sequence[_Named], asked: str | None) -> tuple[str,
         f"{one.summary.study.name}: {', '.join(own) or 'none'}"
         for one, own in {one.summary.study.name: (one, own) for one, own in zip(named, there, strict=True)}.values()
     )
-    asked_for = f" that begins with {asked!r}" if asked else ""
+    asked_for = f" whose id begins with {asked!r}" if asked else ""
     raise InputError(
-        f"expected a partition{asked_for} that all have, found {shown}",
-        "Scores on different partitions are of different images. Compare within one study, or search both with the "
-        "same --seed.",
+        f"expected a partition{asked_for} that all of them have, found {shown}",
+        "Scores on different partitions come from different images. Compare within one study, or search all studies "
+        "with the same --seed.",
     )
 
 
@@ -254,7 +254,7 @@ def _item(one: _Named, partitions: Sequence[str], by: Metric, metric: Metric) ->
     joined = partition_table(one.summary, tables)
     if not joined.members:
         raise InputError(
-            f"{one.label}: no configuration has all the repeats that were asked for on "
+            f"{one.label}: no configuration has finished all of its repeats on "
             f"{'every partition' if len(partitions) > 1 else 'partition ' + partitions[0]}",
             f"orch resume {one.summary.study.name}",
         )

@@ -101,7 +101,9 @@ def _score(comparison: Comparison, row: int) -> Statistic:
 
 def _items(comparison: Comparison, best_set: ConfidenceSet | None) -> list[str]:
     over = "partitions" if best_set is None else "n"
-    rows = [("", "", "configuration", "id", "of", f"valid {label_of(comparison.metric)}", over, "crossed", "p", "")]
+    rows = [
+        ("", "", "configuration", "id", "best of", f"valid {label_of(comparison.metric)}", over, "crossed", "p", "")
+    ]
     names = names_of(item.members[0].configuration for item in comparison.items)
     for row, item in enumerate(comparison.items):
         score = _score(comparison, row)
@@ -132,7 +134,7 @@ def _pair_lines(comparison: Comparison, pairs: list[_Pair]) -> list[str]:
 
 
 def _closing(comparison: Comparison, best_set: ConfidenceSet | None) -> list[str]:
-    lines = [f"Scores are of valid at each repeat's selected epoch, selected by {selected_by(_members(comparison))}."]
+    lines = [f"Validation scores, each at the repeat's epoch selected by {selected_by(_members(comparison))}."]
     lines += [f"{item.label}: {told}" for item in comparison.items if (told := how_ended(item.members))]
     if best_set is None:
         for row, item in enumerate(comparison.items):
@@ -140,21 +142,21 @@ def _closing(comparison: Comparison, best_set: ConfidenceSet | None) -> list[str
         counts = np.isfinite(comparison.scores).sum(axis=(1, 2))
         lines += divergence_words(comparison.diverged.sum(axis=(1, 2)), counts)
         lines.append(
-            f"Intervals and p: corrected resampled t-test over {len(comparison.partitions)} partitions that leave the "
-            "same test split closed; not corrected for the number of pairs."
+            f"Intervals and p: corrected resampled t-test over {len(comparison.partitions)} partitions, which hold out "
+            "the same test split; not corrected for the number of pairs."
         )
     else:
         lines += set_words(best_set)
         lines.append(
-            "Pairs use all repeats that both have; their 95 % intervals describe retraining on this partition and are "
-            "not corrected for the number of pairs."
+            "Each pair is compared over all repeats that both have. The 95 % intervals describe retraining on this "
+            "partition and are not corrected for the number of pairs."
         )
     if any(item.among > 1 for item in comparison.items):
         others = "partitions" if best_set is None else "repeats"
         lines.append(
-            f'Each stands for the best mean ({_ranked_by(comparison)}) "of" so many configurations: the more there '
-            "were, the more luck is in it. "
-            f'"crossed": the same score when the configuration is chosen on the other {others}.'
+            f'"best of": so many configurations, of which the one with the best mean ({_ranked_by(comparison)}) is '
+            "shown; the more there are, the more its score owes to luck. "
+            f'"crossed": the score when the configuration is chosen on the other {others}.'
         )
     for name in dict.fromkeys(item.study.study.name for item in comparison.items if item.is_by_results):
         lines.append(f"{name}: no crossed score: {no_correction(name)}.")

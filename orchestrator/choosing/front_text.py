@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.choosing.choice_text import SHOWN, label_of
 from orchestrator.results.goals import COSTS
-from orchestrator.results.names import words
+from orchestrator.results.names import counted, words
 from orchestrator.results.report import columns, finite
 from orchestrator.statistics.front import MAY_BE, Front
 from orchestrator.store.schema import Metric
@@ -20,9 +20,10 @@ def front_lines(front: Front, metric: Metric, names: Mapping[str, str], every: b
     told.sort(key=lambda place: not front.is_there[place])
     goal = COSTS.get(front.goal) or f"valid {words(front.goal)}"
     count = int(front.is_there.sum())
+    are = "is" if count == 1 else "are"
     lines = [
-        f"Valid {label_of(metric)} against {goal}: {count} of {len(means)} configurations are beaten by none in both, "
-        f"{len(told) - count} more may be, by draws of their repeats."
+        f"Valid {label_of(metric)} against {goal}: {count} of {counted(len(means), 'configuration')} {are} on the "
+        f"front, beaten by no other in both; {len(told) - count} more may be, judging by resampled repeats."
     ]
     rows = [("", "configuration", "id", label_of(metric), goal, "on the front in")]
     for place in told if every else told[:SHOWN]:

@@ -43,7 +43,7 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     if weak := weak_words(class_recalls(summary, best)):
         lines.append(f"On partition {table.partitions[0]}: {weak[0].lower()}{weak[1:]}")
     diverged, counts = table.diverged.sum(axis=(1, 2)), np.isfinite(table.repeats).sum(axis=(1, 2))
-    rows = [("configuration", "id", "selecting", "better than the selected by", "p", "")]
+    rows = [("configuration", "id", "selection score", "better than selected by", "p", "")]
     shown = count if every else min(count, SHOWN)
     for row in range(shown):
         member = table.members[row][0]
@@ -59,19 +59,19 @@ def partitions_report(summary: Summary, table: PartitionTable, every: bool = Fal
     lines.append("")
     if table.incomplete:
         are = "configuration is" if table.incomplete == 1 else "configurations are"
-        lines.append(f"{table.incomplete} {are} not complete on every partition and not ranked.")
+        lines.append(f"{table.incomplete} {are} not ranked yet: not complete on every partition.")
     if raced([members[0] for members in table.members]):
-        lines.append(f"{race_words([members[0] for members in table.members])} That is of these {k} partitions.")
+        lines.append(f"{race_words([members[0] for members in table.members])} This concerns these {k} partitions.")
     several = [member for members in table.members for member in members]
     lines += filter(None, [_stopped(summary, table), compared_words(several), how_ended(several)])
     lines += divergence_words(diverged, counts)
-    lines.append(f"Selecting values are at the selected epochs: {_looked_at(table)}.")
+    lines.append(f"Selection scores are taken at the selected epochs: {_looked_at(table)}.")
     lines.append(
-        "Intervals and p: corrected resampled t-test over the partitions, which all leave the same test split closed; "
+        "Intervals and p: corrected resampled t-test over the partitions, which all hold out the same test split; "
         "p is not corrected for the number of configurations."
     )
-    lines.append(f"orch evaluate and orch export take it as it was trained on partition {table.partitions[0]}.")
-    lines.append(f"One partition with its confidence set: orch best {study.name} --partition {table.partitions[0]}")
+    lines.append(f"orch evaluate and orch export take the networks trained on partition {table.partitions[0]}.")
+    lines.append(f"For one partition and its confidence set: orch best {study.name} --partition {table.partitions[0]}")
     return Report(tuple(lines), _partitions_data(summary, table, against))
 
 
@@ -80,8 +80,8 @@ def _stopped(summary: Summary, table: PartitionTable) -> str:
     if not stopped:
         return ""
     return (
-        f"{counted(len(stopped), 'configuration')} stopped by the search: final scores unknown. All that is said here "
-        f"is among {went_on([members[0] for members in table.members])}."
+        f"The search stopped {counted(len(stopped), 'configuration')}: final scores unknown. Everything here compares "
+        f"only {went_on([members[0] for members in table.members])}."
     )
 
 

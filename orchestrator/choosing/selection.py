@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from orchestrator.choosing.kept_predictions import read_predictions
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.goals import check_goal
-from orchestrator.results.names import counted
+from orchestrator.results.names import counted, counted_who
 from orchestrator.results.narrowed import chosen_by_results, no_correction
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.bias_corrected import ROUNDS, BiasCorrected, bias_corrected
@@ -69,7 +69,7 @@ def selecting_metric(summary: Summary, asked: Metric | None) -> Metric:
     if len(there) > 1 and summary.study.selection not in there:
         name = summary.study.name
         raise InputError(
-            f"configurations of study {name!r} select by {' and '.join(there)}: expected one to rank by",
+            f"configurations of study {name!r} select by {' and '.join(there)}: expected one metric to rank by",
             f"orch best {name} --selection {there[0]}   or name one: orch evaluate {name} --configuration ID",
         )
     return there[0] if there else summary.study.selection
@@ -97,7 +97,7 @@ def named_id(name: str, ids: Iterable[str], faults: Faults) -> str | None:
         return fit[0]
     faults.add(
         f"--of {name}: expected at least the first {LEAST_ID} digits of one configuration's id, "
-        f"{counted(len(fit), 'configuration')} {'fits' if len(fit) == 1 else 'fit'}"
+        f"found {counted(len(fit), 'configuration')} whose ids begin so"
     )
     return None
 
@@ -157,23 +157,26 @@ def _bias(
     if chosen_by_results([member for member in here if member.stopped_by_search or member in table.members]):
         return None, no_correction(summary.study.name), ()
     if not TASKS.variants[summary.study.task].has_confusion:
-        return None, "it is made of confusion counts, which this task has not", ()
+        return None, "it is computed from confusion counts, which this task does not have", ()
     if is_measured(table.metric):
-        return None, f"it is made for metrics that all configurations have, not for {table.metric}", ()
+        return None, f"it needs a metric that all configurations have, not {table.metric}", ()
     kept = read_predictions(storage, summary, table)
     if kept is None or best not in kept.members:
         return None, "its validation predictions cannot be read", ()
     if kept.predictions.groups < 2:
-        return None, "validation has one group: expected at least two to resample", ()
+        return None, "the validation split has one group, and at least two are needed to resample", ()
     bias = bias_corrected(kept.predictions, kept.members.index(best), table.metric, rounds)
     notes = []
     lost = len(table.members) - len(kept.members)
     if lost:
-        notes.append(f"Predictions of {lost} configurations cannot be read; the bias-corrected figure is without them.")
+        notes.append(
+            f"Predictions of {counted(lost, 'configuration')} cannot be read, so the bias-corrected figure leaves "
+            f"{'it' if lost == 1 else 'them'} out."
+        )
     if kept.other_epochs:
         notes.append(
-            f"{kept.other_epochs} repeats were trained for more epochs than others of their configuration; their "
-            "predictions are of the epoch selected among all of theirs."
+            f"{counted_who(kept.other_epochs, 'repeat', 'was', 'were')} trained for more epochs than others of the "
+            "same configuration; the predictions come from the epoch selected among all of them."
         )
     return bias, "", tuple(notes)
 
@@ -185,4 +188,4 @@ def _not_finite(here: Sequence[ConfigurationSummary], table: ScoreTable) -> tupl
         for member in here
         if member.may_rank and member.id not in shown and member.configuration.selection.metric == table.metric
     ]
-    return (f"Left out, their {table.metric} is not finite: {', '.join(broken)}.",) if broken else ()
+    return (f"Left out because their {table.metric} is not finite: {', '.join(broken)}.",) if broken else ()

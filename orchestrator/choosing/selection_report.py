@@ -21,7 +21,7 @@ from orchestrator.choosing.selection import Selection
 from orchestrator.results.class_recalls import class_recalls, weak_words
 from orchestrator.results.comparing import looked_at
 from orchestrator.results.how_ended import how_ended
-from orchestrator.results.names import counted, names_of, untrained_words
+from orchestrator.results.names import counted, counted_who, names_of, untrained_words
 from orchestrator.results.narrowed import compared_words, selected_of, went_on
 from orchestrator.results.report import Report, columns, finite, plus_minus
 from orchestrator.results.summary import Summary
@@ -34,11 +34,11 @@ def nothing_report(summary: Summary, metric: Metric) -> Report:
     """No configuration has all its repeats yet."""
     totals, name = summary.totals, summary.study.name
     lines = [
-        f"{name}: no configuration has all the repeats that were asked for, so none is ranked yet "
+        f"{name}: no configuration has finished all of its repeats, so none is ranked yet "
         f"({totals.done} of {totals.asked} repeats done, {totals.running} running)."
     ]
     if totals.owed:
-        lines.append(f"Go on with: orch resume {name}")
+        lines.append(f"Continue with: orch resume {name}")
     data: dict[str, Any] = {"study": name, "label": LABEL, "metric": metric, "selected": None, "configurations": []}
     return Report(tuple(lines), data)
 
@@ -65,21 +65,23 @@ def _lines(summary: Summary, selection: Selection, every: bool) -> list[str]:
     if selection.front is not None:
         lines += ["", *front_lines(selection.front, table.metric, names, every)]
     if selection.incomplete:
-        lines.append(f"Not ranked: {counted(selection.incomplete, 'configuration')} without all repeats asked for.")
+        lines.append(f"Not ranked yet: {counted(selection.incomplete, 'configuration')} with unfinished repeats.")
     if selection.stopped:
         lines.append(
-            f"{counted(selection.stopped, 'configuration')} stopped by the search: final scores unknown. All that is "
-            f"said here is among {went_on(table.members)}."
+            f"The search stopped {counted(selection.stopped, 'configuration')}: final scores unknown. Everything here "
+            f"compares only {went_on(table.members)}."
         )
     lines += filter(None, [compared_words(table.members)])
     if selection.other_metric:
         lines.append(
-            f"Not here: {counted(selection.other_metric, 'configuration')} that select by another metric (--selection)."
+            f"Not listed: {counted_who(selection.other_metric, 'configuration', 'that selects', 'that select')} by "
+            "another metric (--selection)."
         )
     lines += [*filter(None, [how_ended(table.members)]), *selection.notes]
     lines.append(
-        f"Selecting values, differences, intervals and p are at the selected epochs ({looked_at(table.members)}), over "
-        f"repeats on partition {table.partition}. They describe retraining on it, not new {_new_groups(summary)}."
+        "Selection scores, differences, intervals and p are taken at the selected epochs "
+        f"({looked_at(table.members)}), over repeats on partition {table.partition}. They describe retraining on it, "
+        f"not new {_new_groups(summary)}."
     )
     return lines
 
@@ -111,17 +113,17 @@ def _bias(selection: Selection) -> list[str]:
         return [f"  No bias-corrected figure: {selection.no_bias}."]
     metric = bias.metric
     band = (
-        f"95 % over groups {bias.low:.3f} to {bias.high:.3f}"
+        f"95 % interval over groups {bias.low:.3f} to {bias.high:.3f}"
         if bias.low is not None and bias.high is not None
         else f"no interval: {bias.no_interval}"
     )
     others = ", ".join(f"{label_of(name)} {bias.corrected[name]:.3f}" for name in selection.choices if name != metric)
-    over = f", over the {bias.repeats} repeats of which all have predictions" if bias.repeats < winner.n else ""
+    over = f", over the {counted(bias.repeats, 'repeat')} with predictions of all" if bias.repeats < winner.n else ""
     return [
-        f"  Corrected for the choosing among configurations: {label_of(metric)} {bias.corrected[metric]:.3f} instead "
+        f"  Corrected for choosing among configurations: {label_of(metric)} {bias.corrected[metric]:.3f} instead "
         f"of {bias.plain[metric]:.3f} ({band}); {others}",
-        f"  ({bias.rounds} rounds over {bias.groups} validation groups; {_chosen(selection):.0%} of them chose it"
-        f"{over})",
+        f"  ({bias.rounds} bootstrap rounds over {bias.groups} validation groups; {_chosen(selection):.0%} of the "
+        f"rounds chose it{over})",
     ]
 
 
@@ -136,7 +138,7 @@ def _set(selection: Selection, names: Mapping[str, str], every: bool) -> list[st
     lines = set_words(best_set, table.members)
     order = [*best_set.members, *(row for row in range(total) if row not in set(best_set.members))]
     shown = order if every else order[:SHOWN]
-    rows = [("", "configuration", "id", "selecting", "better than the selected by", "p", "")]
+    rows = [("", "configuration", "id", "selection score", "better than selected by", "p", "")]
     for row in shown:
         member = table.members[row]
         away = "–"
@@ -152,7 +154,7 @@ def _set(selection: Selection, names: Mapping[str, str], every: bool) -> list[st
 
 def _recommended(selection: Selection, names: Mapping[str, str]) -> list[str]:
     table, margin = selection.table, selection.margin
-    lines = [f"Recommended: the best mean, {names[selection.winner.id]}."]
+    lines = [f"Recommended, with the best mean: {names[selection.winner.id]}."]
     if selection.cheaper is None:
         lines.append(f"No cheaper configuration is shown to be within {margin:g} of it.")
         return lines
@@ -160,7 +162,7 @@ def _recommended(selection: Selection, names: Mapping[str, str]) -> list[str]:
     bound = float(selection.best_set.differences.upper_deficit()[selection.cheaper])
     total, trained = cost_of(member) or (0, 0)
     lines.append(
-        f"Cheaper and within {margin:g} of it (95 % upper bound of its deficit {bound:.4f}): "
+        f"Cheaper and within {margin:g} of it (95 % upper bound on its deficit: {bound:.4f}): "
         f"{names[member.id]}  [{member.id}], {total:,} parameters, {trained:,} trained."
     )
     return lines

@@ -68,4 +68,4 @@ def class_recalls(summary: Summary, member: ConfigurationSummary) -> list[ClassR
 def weak_words(recalls: Sequence[ClassRecall]) -> str:
     """Names classes with fewer than FEW images or a recall of zero; "" where there is none."""
     told = [f"{one.name} ({one.words})" for one in recalls if one.words]
-    return f"Little is known of classes with few images, or none predicted right: {', '.join(told)}." if told else ""
+    return f"Little is known about classes with few images, or none predicted right: {', '.join(told)}." if told else ""

@@ -43,8 +43,8 @@ def check_comparable(configurations: Iterable[Configuration], where: str) -> Non
     for (metric, name), values in sorted(values_of.items()):
         if len(values) > 1:
             told = " and ".join(f'"{value}"' if isinstance(value, str) else f"{value:g}" for value in sorted(values))
-            faults.add(f"selection.{name}: expected one among all that select by {metric}, found {told}")
-    faults.raise_if_any("Scores by the others could not be compared with these: search by them in a study of its own.")
+            faults.add(f"selection.{name}: expected one value for all that select by {metric}, found {told}")
+    faults.raise_if_any("Scores for different values cannot be compared: search each value in a study of its own.")
 
 
 def ranked_with(one: ConfigurationSummary, members: Iterable[ConfigurationSummary]) -> list[ConfigurationSummary]:
@@ -69,4 +69,4 @@ def looked_at(members: Iterable[ConfigurationSummary]) -> str:
 def selected_by(members: Iterable[ConfigurationSummary]) -> str:
     """In words, by what the epochs of these were selected, each by its own rule."""
     rules = dict.fromkeys(RULES[member.configuration.selection.rule] for member in members)
-    return " or ".join(sorted(rules, reverse=True)) + (", as each configuration says" if len(rules) > 1 else "")
+    return " or ".join(sorted(rules, reverse=True)) + (", depending on the configuration" if len(rules) > 1 else "")

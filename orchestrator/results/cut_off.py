@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.results.names import thousands
 from search_spaces.configuration import Configuration
 
 
@@ -18,11 +19,11 @@ class CutOff:
     worst: float
 
     def __str__(self) -> str:
-        are = "image is" if self.images == 1 else "images are"
+        are = "is" if self.oblong == 1 else "are"
         return (
-            f"{self.oblong:,} of {self.images:,} {are} not square, and the centre that is cut from them leaves out "
-            f"{self.mean:.1%} of the area in the mean over all images, {self.worst:.1%} at worst; "
-            "--set image.fit=pad takes all of it, with grey beside it, image.fit=squash squeezes it"
+            f"{self.oblong:,} of {thousands(self.images, 'image')} {are} not square; cropping to the centre leaves out "
+            f"{self.mean:.1%} of the area on average over all images, {self.worst:.1%} at worst. "
+            "--set image.fit=pad keeps all of it, with grey borders; image.fit=squash squeezes it into a square"
         )
 
 

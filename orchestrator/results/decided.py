@@ -218,7 +218,7 @@ class Decided:
                 fitting.append(budget)
             else:
                 path = budget_file(search.id, budget.number)
-                self.damaged.append(Damaged(path, f"{path} is of other configurations than its search"))
+                self.damaged.append(Damaged(path, f"{path} names other configurations than its search"))
         return fitting
 
     def _take(self, file: _File, record: Record | Damaged | None) -> None:
@@ -236,7 +236,7 @@ class Decided:
                 self.searches[file.search] = record
             case Budget() | Decision() if record.number != _number(file.name):
                 path = f"{search_folder(file.search)}/{file.name}"
-                self.damaged.append(Damaged(path, f"{path} is number {record.number} by what it says"))
+                self.damaged.append(Damaged(path, f"{path} says that it is number {record.number}"))
             case Budget():
                 self.budgets.setdefault(file.search, []).append(record)
             case Decision():

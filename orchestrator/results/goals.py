@@ -8,7 +8,7 @@ from search_spaces.faults import did_you_mean, nearest
 from search_spaces.settings.data import TASKS
 from trainables.learning.metrics import selection_scores
 
-COSTS = {"hours": "hours per repeat", "parameters": "parameters trained"}
+COSTS = {"hours": "hours per repeat", "parameters": "trained parameters"}
 """By name, in words; every other goal is a metric of the task."""
 
 
@@ -23,7 +23,7 @@ def check_goal(goal: str, task: str, metric: str) -> None:
     if goal not in known:
         raise InputError(
             f"goal {goal!r}: expected one of {', '.join(known)}{did_you_mean(nearest(goal, known))}",
-            "--goal names what is weighed against the metric that selects.",
+            "--goal names what is traded off against the selection metric.",
         )
 
 

@@ -151,7 +151,7 @@ def read_repeats(storage: Storage) -> Repeats:
     for name, part in parts.items():
         if part.shape != usual[0][0]:
             path = f"{HISTORIES}/{name}.epochs.parquet"
-            note(storage, path, f"{path} has statistics of another shape than most records beside it")
+            note(storage, path, f"{path} has statistics of a different shape from most records beside it")
     return _join([part for part in together if part.shape == usual[0][0]], set(finals), (*damaged, *broken))
 
 
@@ -169,7 +169,7 @@ def gather(storage: Storage, keys: Sequence[FinalKey]) -> tuple[Part | None, lis
     shapes = Counter(record.history.statistics.shape[2:] for _, _, record in read)
     usual = shapes.most_common(1)[0][0] if shapes else ()
     damaged += [
-        Damaged(key.path, f"{key.path} has statistics of another shape than most records beside it")
+        Damaged(key.path, f"{key.path} has statistics of a different shape from most records beside it")
         for key, _, record in read
         if record.history.statistics.shape[2:] != usual
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orchestrator.results.configuration_summary import ConfigurationSummary
-from orchestrator.results.names import counted, span
+from orchestrator.results.names import counted, counted_span
 
 
 def how_ended(members: Iterable[ConfigurationSummary]) -> str:
@@ -13,14 +13,14 @@ def how_ended(members: Iterable[ConfigurationSummary]) -> str:
     several = list(members)
     parts = {
         "stopped early": sum(member.stopped for member in several),
-        "paused (more epochs may be asked)": sum(member.paused for member in several),
+        "paused (more epochs may follow)": sum(member.paused for member in several),
         "owed more epochs": sum(member.extended for member in several),
     }
     told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
     if not told:
         return ""
     of = counted(sum(member.n for member in several), "repeat")
-    return f"Of {of} with a result {told}; each counts at the epoch selected among those that it has."
+    return f"Of {of} with a result, {told}; each counts at the epoch selected among those trained so far."
 
 
 def how_many_stopped(members: Iterable[ConfigurationSummary]) -> str:
@@ -28,18 +28,18 @@ def how_many_stopped(members: Iterable[ConfigurationSummary]) -> str:
     several = [member for member in members if member.stopped_by_search]
     if not several:
         return ""
-    are = "was" if len(several) == 1 else "were"
-    repeats, epochs = (span({getattr(member, name) for member in several}) for name in ("n", "epochs"))
+    repeats = counted_span((member.n for member in several), "repeat")
+    epochs = counted_span((member.epochs for member in several), "epoch")
     return (
-        f"{counted(len(several), 'configuration')} {are} stopped by the search, with {repeats} repeats of {epochs} "
-        "epochs: final scores unknown, no rank."
+        f"The search stopped {counted(len(several), 'configuration')} after {repeats} of {epochs}: final scores "
+        "unknown, no rank."
     )
 
 
 def how_many_diverged(members: Iterable[ConfigurationSummary]) -> str:
     """A line where no comparison says more; "" where none diverged."""
     diverged = sum(member.diverged for member in members)
-    each = "a mean counts each with its scores at epoch 0, differences leave it out"
+    each = "means count each with its scores at epoch 0, differences leave it out"
     return f"{counted(diverged, 'repeat')} diverged; {each}." if diverged else ""
 
 

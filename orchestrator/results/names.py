@@ -95,6 +95,12 @@ def span(values: Iterable[int]) -> str:
     return str(*numbers) if len(numbers) == 1 else f"{min(numbers)}–{max(numbers)}"
 
 
+def counted_span(values: Iterable[int], what: str) -> str:
+    """`1 repeat`, `2–12 repeats`."""
+    told = span(values)
+    return f"{told} {what}{'' if told == '1' else 's'}"
+
+
 def untrained_words(selected: int, n: int) -> str:
     """What to say where the selected epoch of so many of n repeats is 0; "" where it is of none."""
     return f"In {selected} of {counted(n, 'repeat')} the untrained network (epoch 0) was selected." if selected else ""

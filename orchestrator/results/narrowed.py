@@ -72,8 +72,8 @@ def raced(members: Sequence[ConfigurationSummary]) -> tuple[Narrowing, ...]:
 def no_correction(study: str) -> str:
     """Why no figure is corrected for the choosing, and what there is in its place."""
     return (
-        "results decided what was trained, and a correction among those that are left would keep about half of the "
-        f"optimism; orch evaluate {study} --nested 5 says what the whole search is worth on new groups"
+        "results decided what was trained, and a correction among those that remain would leave about half of the "
+        f"optimism; orch evaluate {study} --nested 5 estimates what the whole search is worth on new groups"
     )
 
 
@@ -84,7 +84,7 @@ def among_words(members: Sequence[ConfigurationSummary]) -> str:
         return counted(len(members), "configuration")
     kinds = {member.narrowed for member in members}
     if len(kinds) > 1:
-        return f"the {len(members)} that searches went on with"
+        return f"the {len(members)} that searches continued with"
     (narrowed,) = kinds
     by = {one.by: one for one in narrowed}
     last = narrowed[-1]
@@ -97,7 +97,7 @@ def among_words(members: Sequence[ConfigurationSummary]) -> str:
             return f"{some}the {last.left} kept by screening{of}"
         case "race":
             raced = next(one for one in narrowed if one.by == "race")
-            return f"{some}the {last.left} that the race left of {raced.of}{of and ' that reached the last rung'}"
+            return f"{some}the {last.left} that the race kept of {raced.of}{of and ' that reached the last rung'}"
         case "sampler":
             return f"{some}the {last.left} that the sampler tried"
 
@@ -118,7 +118,8 @@ def compared_words(members: Sequence[ConfigurationSummary]) -> str:
     screened = max((member.screened for member in members), default=0)
     if not screened:
         return ""
+    first = "the first one" if screened == 1 else f"the first {screened}"
     return (
-        f"All that is said here is by repeats that were made after the screening; the first {screened} of each "
-        "decided who was kept, and count in no mean, difference or rank."
+        f"Everything here rests on repeats made after the screening; {first} of each configuration decided which were "
+        "kept, and count in no mean, difference or rank."
     )

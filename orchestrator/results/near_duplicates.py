@@ -23,19 +23,19 @@ KINDS = ("across splits", "across groups", "within a group")
 """The worst first: the same picture is trained on and scored; groups that are counted as independent are not."""
 SYMMETRIES = (
     "as it is",
-    "turned by 90°",
-    "turned by 180°",
-    "turned by 270°",
+    "rotated by 90°",
+    "rotated by 180°",
+    "rotated by 270°",
     "mirrored",
-    "mirrored and turned by 90°",
-    "mirrored and turned by 180°",
-    "mirrored and turned by 270°",
+    "mirrored and rotated by 90°",
+    "mirrored and rotated by 180°",
+    "mirrored and rotated by 270°",
 )
 """What makes the other picture look like the first; numbers as in `trainables.data.views`."""
 NONE_FOUND = (
-    "None was found. What was looked for: one picture saved again, made brighter or smaller, moved or cut by up to 2 % "
-    "of the side, turned by right angles or mirrored, in small grey copies of all images. Nearly empty images, and "
-    "what was turned by a few degrees or moved further, are not found so."
+    "None was found. The comparison of small grey copies recognises a picture that was saved again, made brighter or "
+    "smaller, moved or cropped by up to 2 % of its side, rotated by right angles or mirrored. It misses nearly empty "
+    "images, and pictures rotated by a few degrees or moved further."
 )
 """What is said of a study in which no pair was found: that there is none is not known."""
 
@@ -110,9 +110,10 @@ def warning(told: pd.DataFrame, command: str) -> str:
     words = [f"{across} across groups" + (f", {count[KINDS[0]]} of them in two splits" if count[KINDS[0]] else "")]
     if told["differs"].any():
         words.append(f"{int(told['differs'].sum())} under two labels")
+    alike = "looks alike" if len(told) == 1 else "look alike"
     return (
-        f"Warning: {_number(len(told), 'pair')} of images look alike, {'; '.join(words)}: {describe(first)}. "
-        f"All of them: {command}"
+        f"Warning: {_number(len(told), 'pair')} of images {alike} ({'; '.join(words)}), such as {describe(first)}. "
+        f"List all: {command}"
     )
 
 

@@ -103,7 +103,7 @@ def unreadable(name: str) -> Overview:
 def _state(summary: Summary) -> str:
     totals = summary.totals
     if not totals.asked:
-        return "nothing asked yet"
+        return "nothing searched yet"
     parts = [f"{counted(totals.running, 'repeat')} running"] if totals.running else []
     if waiting := totals.owed - totals.running - totals.failed:
         parts.append(f"{waiting} waiting" if totals.running else f"stopped, {waiting} waiting")

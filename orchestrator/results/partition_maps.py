@@ -20,8 +20,8 @@ COLUMNS = [
 ]
 FILLED = ("ifp", "ifpo")
 _WHY = {
-    "stratified": "it divides all classes at once, by moves and exchanges of whole groups",
-    "psp": "it gives the largest groups to train, then to valid, without anything to choose",
+    "stratified": "it divides all classes at once, by moving and exchanging whole groups",
+    "psp": "it gives the largest groups to train, then to valid, and has nothing to choose",
     "given": "the splits came with the data",
     "valid_from_train": "the test split came with the data, and valid was drawn from the given train split",
 }
@@ -76,8 +76,8 @@ def why_no_map(made: Mapping[str, Any]) -> str:
     policy = str(made.get("policy", ""))
     if policy in FILLED:
         return (
-            f"The policy {policy} has no map here: groups hold several classes, so that the classes were not filled "
-            "one by one, and no μ and ε stand for what came out."
+            f"The policy {policy} has no map here: groups hold several classes, so the classes were not filled one by "
+            "one, and no μ and ε describe the partition."
         )
     why = f", because {_WHY[policy]}" if policy in _WHY else ""
     return f"A partition of the policy {policy or 'unknown'} has no map over μ and ε{why}."

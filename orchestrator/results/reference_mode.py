@@ -14,4 +14,4 @@ def reference_note(configurations: Iterable[Configuration]) -> str:
     """One sentence; "" where none of these standardises each split by its own."""
     if not any(c.image.standardisation == "each_split" for c in configurations):
         return ""
-    return f"{REFERENCE_MODE}, so that the score of an image depends on those beside it; {NEW_IMAGES}"
+    return f"{REFERENCE_MODE}, so the score of an image depends on the other images of its split; {NEW_IMAGES}"

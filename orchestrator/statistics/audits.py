@@ -54,12 +54,15 @@ class Audit:
         told = ""
         if self.checks:
             worst = max(self.checks, key=lambda check: check.regret)
-            first = f"{self.missed} of" if self.missed else "None of"
-            told = (
-                f"{first} {counted(len(self.checks), 'stopped configuration')}, trained to the end as a check, would "
-                "have been the best; "
-            )
-            told += "the largest regret is " if worst.regret > 0 else "the nearest trails the selected one by "
+            count = len(self.checks)
+            if count == 1:
+                would = "would" if self.missed else "would not"
+                told = f"The stopped configuration trained to the end as a check {would} have been the best; "
+            else:
+                first = str(self.missed or "None")
+                told = f"{first} of the {count} stopped configurations trained to the end as a check would have been "
+                told += "the best; "
+            told += "the largest regret is " if worst.regret > 0 else "the closest trails the selected one by "
             told += f"{abs(worst.regret):.4f} ({words(self.metric)}{_interval(worst)})."
         if self.pending:
             are = "is" if self.pending == 1 else "are"

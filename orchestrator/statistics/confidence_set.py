@@ -89,7 +89,7 @@ def confidence_set(
         raise ValueError(f"scores: expected [configurations, repeats], found shape {values.shape}")
     there = ~np.isnan(values)
     if not there.any(axis=1).all() or np.isinf(values).any():
-        raise ValueError("scores: expected at least one score of every configuration, and none that is infinite")
+        raise ValueError("scores: expected at least one score for every configuration, and none that is infinite")
     lost = there & (np.zeros(values.shape, dtype=bool) if diverged is None else np.asarray(diverged, dtype=bool))
     pairs = np.where(lost, np.nan, values)
     p, at = np.full(len(values), np.nan), np.zeros(len(values), dtype=np.int64)

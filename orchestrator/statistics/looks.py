@@ -47,14 +47,14 @@ def faults_of(looks: Sequence[Look], partitions: int = 1) -> Iterator[str]:
         yield f"{len(looks)} looks, expected 1 to {MOST}"
     counts = [look.repeats for look in looks]
     if any(after <= before for before, after in pairwise(counts)):
-        yield f"at {', '.join(map(str, counts))} blocks, expected each at more than the one before"
+        yield f"at {', '.join(map(str, counts))} blocks, expected increasing numbers"
     if (least := min(counts, default=LEAST)) < LEAST:
         yield f"a look at {least} blocks, expected at least {LEAST}"
     if (total := sum(look.level for look in looks)) > ALPHA + 1e-9:
-        yield f"shares that add up to {total:.4g}, expected {ALPHA:g} at most"
+        yield f"shares that add up to {total:.4g}, expected at most {ALPHA:g}"
     for look in looks:
         if look.repeats >= LEAST and look.level < (p := least_p(look.repeats)):
-            yield f"a share of {look.level:.3g} at {look.repeats} blocks, where the smallest p there can be is {p:.3g}"
+            yield f"a share of {look.level:.3g} at {look.repeats} blocks, where the smallest possible p is {p:.3g}"
     seen = min(partitions, PARTITIONS_SEEN)
     if counts and LEAST <= counts[0] < seen:
         yield f"a first look at {counts[0]} blocks, one on each of {counts[0]} partitions, expected at least {seen}"

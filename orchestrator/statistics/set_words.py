@@ -57,10 +57,11 @@ def divergence_words(diverged: np.ndarray, counts: np.ndarray) -> list[str]:
     if not diverged.any():
         return []
     return [
-        f"{int(diverged.sum()):,} of {counted(int(counts.sum()), 'repeat')} diverged, of "
+        f"{int(diverged.sum()):,} of {counted(int(counts.sum()), 'repeat')} diverged, in "
         f"{counted(int((diverged > 0).sum()), 'configuration')}. Differences, intervals and p are over repeats that "
-        "diverged in neither of the two; a mean counts a diverged repeat with its score at epoch 0. So a configuration "
-        "that diverges looks better in its differences than it is to use: weigh the rate (exact 95 % interval) too; "
+        "diverged in neither of the two; means count a diverged repeat with its score at epoch 0. A configuration that "
+        "diverges therefore looks better in its differences than it is in use: weigh its divergence rate (exact 95 % "
+        "interval), too; "
         f"{NO_GUARANTEE}."
     ]
 
@@ -69,10 +70,10 @@ def race_words(members: Sequence[ConfigurationSummary]) -> str:
     """What a race promises of those that it left (`results.narrowed.raced`)."""
     looks, narrowed = raced(members), members[0].narrowed
     at = " and ".join(filter(None, [", ".join(str(one.blocks) for one in looks[:-1]), str(looks[-1].blocks)]))
-    promise = "the best of them is excluded in 5 % of searches at most"
+    promise = "the best of them is excluded in at most 5 % of searches"
     if looks != narrowed:
         who = "a sampler had chosen" if narrowed[0].by == "sampler" else "rungs had ranked"
-        promise = f"{who} by the same repeats before, so no error rate is promised"
+        promise = f"{who} by the same repeats before, so no error rate is guaranteed"
     return (
         f"May be the best: {among_words(members)} ({looks[0].of - looks[-1].left:,} excluded by looks at {at} blocks; "
         f"{promise})."
@@ -95,7 +96,7 @@ def _members(best_set: ConfidenceSet, among: str = "") -> str:
         f"{where}, p > {look.level:.3g}; {after})."
     )
     if not best_set.members:
-        said = f"Nothing can be said of which is the best {where}."
+        said = f"Nothing can be said about which is the best {where}."
     if best_set.uncompared:
         which = ", the best mean among them" if best_set.best in best_set.uncompared else ""
         said += (
@@ -105,8 +106,8 @@ def _members(best_set: ConfidenceSet, among: str = "") -> str:
     if best_set.best not in (*best_set.members, *best_set.uncompared):
         said += (
             f" The best mean is itself excluded (p = {p_words(float(best_set.p[best_set.best]))} at "
-            f"{best_set.at[best_set.best]} repeats): it is ahead by later repeats, or by those in which another "
-            "diverged."
+            f"{best_set.at[best_set.best]} repeats): it leads because of later repeats, or of repeats in which "
+            "another diverged."
         )
     return said
 
@@ -116,14 +117,15 @@ def _skewness(best_set: ConfidenceSet) -> list[str]:
     said = []
     if bad:
         said.append(
-            f"Strongly skewed: {counted(bad, 'configuration')} with a long tail of bad repeats beside the others. The "
-            "95 % is of symmetric differences. Such a one looks better than it is: it stays in the set too long, and "
-            "others, the true best among them, are excluded too often because of it; its intervals reach too high."
+            f"Strongly skewed: {counted(bad, 'configuration')} with a long tail of bad repeats, unlike the others. The "
+            "95 % hold for symmetric differences. Such a configuration looks better than it is: it stays in the set "
+            "too long, others, even the true best, are excluded too often because of it, and its intervals reach too "
+            "high."
         )
     if good:
         said.append(
-            f"Strongly skewed: {counted(good, 'configuration')} with a long tail of good repeats beside the others. "
-            "The 95 % is of symmetric differences. Such a one looks worse than it is: it is excluded too often, and "
-            "others stay in the set too long; its intervals do not reach high enough."
+            f"Strongly skewed: {counted(good, 'configuration')} with a long tail of good repeats, unlike the others. "
+            "The 95 % hold for symmetric differences. Such a configuration looks worse than it is: it is excluded too "
+            "often, others stay in the set too long, and its intervals do not reach high enough."
         )
     return said

@@ -106,7 +106,7 @@ def test_bars_say_how_many_went_on_and_how_many_stopped(source: Source) -> None:
     sentence = FIGURES["rungs"].page.sentence
     assert sentence is not None
     said = sentence(data, FIGURES["rungs"].choices(source.summary)[0])
-    assert said.startswith("14 of 16 configurations were stopped by the search, 2 went on to the last. None of 6 ")
+    assert said.startswith("14 of 16 configurations were stopped by the search, 2 went on to the last. None of the 6 ")
 
 
 def test_intervals_of_a_race_come_look_by_look(source: Source) -> None:

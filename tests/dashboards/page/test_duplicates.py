@@ -41,7 +41,9 @@ def test_counts_without_names_or_images(tmp_path: Path) -> None:
     storage = with_files(tmp_path)
     assert "made by an earlier version" in section(render(storage, now=NOW))
     storage.replace(layout.NEAR_DUPLICATES, b"file,other,similarity,symmetry\n")
-    assert "None was found. What was looked for: one picture saved again" in section(render(storage, now=NOW))
+    assert "None was found. The comparison of small grey copies recognises a picture that was saved again" in section(
+        render(storage, now=NOW)
+    )
     pairs = with_pairs(storage)
     told = duplicate_data(open_source(storage, NOW), "")
     assert told is not None
@@ -65,7 +67,7 @@ def test_pictures_without_closed_test_images(tmp_path: Path) -> None:
     evaluated_with_files(storage)
     opened = section(render(storage, now=NOW, shown=shown(tmp_path)))
     assert len(Tags(opened).images) == 6
-    assert "second turned by 180°" in opened
+    assert "second rotated by 180°" in opened
 
 
 @pytest.mark.parametrize("images", [False, True])

@@ -124,9 +124,7 @@ def test_what_is_left_out_of_images_that_are_not_square(tmp_path: Path, fit: str
     target = io.BytesIO()
     images.to_parquet(target)
     storage.replace(layout.MANIFEST, target.getvalue())
-    words = (
-        f"1 of {len(images)} images are not square, and the centre that is cut from them leaves out 0.1% of the area"
-    )
+    words = f"1 of {len(images)} images is not square; cropping to the centre leaves out 0.1% of the area"
     assert (words in render(storage, now=NOW)) == told
 
 

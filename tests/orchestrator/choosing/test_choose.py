@@ -125,7 +125,8 @@ def test_best_weighs_the_score_against_a_goal(studies: Path) -> None:
     assert rows[0]["score"] == pytest.approx(found["configurations"][0]["mean"])
     shown = text(studies, "best", "slides", "--goal", "parameters", "--rounds", "0")
     there = sum(row["on_front"] for row in rows)
-    assert f"Valid loss against parameters trained: {there} of 3 configurations are beaten by none in both" in shown
+    are = "is" if there == 1 else "are"
+    assert f"Valid loss against trained parameters: {there} of 3 configurations {are} on the front" in shown
     assert "on the front in" in shown
 
 
@@ -175,7 +176,7 @@ def test_without_rounds_no_prediction_is_read(studies: Path, monkeypatch: pytest
 def test_a_cheaper_one_is_named_only_within_the_margin(studies: Path) -> None:
     assert "No cheaper configuration is shown to be within 0.01" in text(studies, "best", "slides")
     shown = text(studies, "best", "slides", "--margin", "0.3")
-    assert "Cheaper and within 0.3 of it (95 % upper bound of its deficit 0.2" in shown
+    assert "Cheaper and within 0.3 of it (95 % upper bound on its deficit: 0.2" in shown
     found = data(studies, "best", "slides", "--margin", "0.3")
     assert [row["within_margin"] for row in found["configurations"]] == [True, True, False]
     assert found["cheaper"] == found["configurations"][1]["id"]
@@ -213,7 +214,7 @@ def test_evaluate_and_export_take_what_best_selects_over_partitions(studies: Pat
 def test_over_partitions(studies: Path) -> None:
     shown = text(studies, "best", "several")
     assert "over 3 partitions (repeats averaged within each)" in shown
-    assert re.search(r"orch evaluate and orch export take it as it was trained on partition \w+\.", shown)
+    assert re.search(r"orch evaluate and orch export take the networks trained on partition \w+\.", shown)
     assert "Standard deviations from 3 partitions × 8 repeats" in shown
     assert "corrected resampled t-test" in shown
     found = data(studies, "best", "several")
@@ -236,7 +237,7 @@ def test_nothing_finished_yet(tmp_path: Path) -> None:
     assert "none is ranked yet (16 of 24 repeats done, 0 running)" in shown
     assert "orch resume early" in shown
     assert data(tmp_path, "best", "early")["selected"] is None
-    assert "no configuration has all the repeats" in refused(
+    assert "no configuration has finished all of its repeats" in refused(
         tmp_path, "compare", "early:straightforward", "early:extension"
     )
 
@@ -255,7 +256,7 @@ def test_incomplete_configurations_are_left_out_and_counted(tmp_path: Path) -> N
     assert found["selected"] == ids(study)[0, 0]
     assert found["not_ranked"] == 1
     assert len(found["configurations"]) == 2
-    assert "Not ranked: 1 configuration without all repeats asked for." in text(tmp_path, "best", "slides")
+    assert "Not ranked yet: 1 configuration with unfinished repeats." in text(tmp_path, "best", "slides")
 
 
 def test_a_diverged_repeat_counts_with_epoch_0(tmp_path: Path) -> None:
@@ -279,8 +280,8 @@ def test_what_diverged_is_said_in_the_same_words_everywhere(tmp_path: Path) -> N
     found, named = data(tmp_path, "best", "slides"), ids(study)
     said = found["confidence_set"]["said"]
     assert "May be the best: 1 of 3 cannot be excluded (95 % confidence set at 8 repeats" in said[0]
-    assert said[1].startswith("1 of 24 repeats diverged, of 1 configuration. Differences, intervals and p are over")
-    assert "looks better in its differences than it is to use" in said[1]
+    assert said[1].startswith("1 of 24 repeats diverged, in 1 configuration. Differences, intervals and p are over")
+    assert "looks better in its differences than it is in use" in said[1]
     rows = {row["id"]: row for row in found["configurations"]}
     best, second = rows[named[1, 0]], rows[named[0, 0]]
     assert best["diverged"] == 1
@@ -345,7 +346,7 @@ def test_over_partitions_pairs_leave_out_what_diverged(tmp_path: Path) -> None:
     )
     shown, found = text(tmp_path, "best", "slides"), data(tmp_path, "best", "slides")
     assert "diverged 3 of 12" in shown
-    assert "3 of 36 repeats diverged, of 1 configuration" in shown
+    assert "3 of 36 repeats diverged, in 1 configuration" in shown
     behind = {row["id"]: (row["diverged"], row["difference"]) for row in found["configurations"]}
     assert sorted(diverged for diverged, _ in behind.values()) == [0, 0, 3]
     compared = data(tmp_path, "compare", "--study", "slides", "extension", "straightforward")
@@ -384,8 +385,8 @@ def test_predictions_that_are_damaged_take_only_the_figure_away(tmp_path: Path) 
     path = BundleKey(study.ids()[0], worst, 0).final(2, 4)
     storage.replace(path, b"torn")
     shown = text(tmp_path, "best", "slides", status=1)
-    assert "Predictions of 1 configurations cannot be read; the bias-corrected figure is without them" in shown
-    assert "Corrected for the choosing" in shown
+    assert "Predictions of 1 configuration cannot be read, so the bias-corrected figure leaves it out." in shown
+    assert "Corrected for choosing" in shown
     storage.replace(BundleKey(study.ids()[0], ids(study)[1, 0], 0).final(2, 4), b"torn")
     shown = text(tmp_path, "best", "slides", status=1)
     assert "No bias-corrected figure: its validation predictions cannot be read" in shown
@@ -496,9 +497,9 @@ def test_studies_that_cannot_be_compared(tmp_path: Path) -> None:
     predicted_study(tmp_path, "three", groups=45)
     small_study(tmp_path / "four", name="four", selection="accuracy")
     small_study(tmp_path / "five", name="five")
-    assert "are of different images or classes" in refused(tmp_path, "compare", "one", "two")
+    assert "have different images or classes" in refused(tmp_path, "compare", "one", "two")
     shown = refused(tmp_path, "compare", "one", "five", "--partition", "p")
-    assert "are of different images" in shown or "expected a partition" in shown
+    assert "have different images" in shown or "expected a partition" in shown
     assert "select" in refused(tmp_path, "compare", "four", "five")
     assert data(tmp_path, "compare", "four", "five", "--metric", "loss")["partitions"] == [PARTITION]
 

@@ -79,7 +79,7 @@ def test_near_duplicates_are_counted_by_what_they_mean(binary: FinishedStudy, tm
     )
     binary.tiny.storage.create(layout.NEAR_DUPLICATES, pairs_csv(pairs[:0]))
     none = card_of(binary, tmp_path / "none", "probe")
-    assert "* Images that are nearly the same: none was found. What was looked for: one picture saved again" in none
+    assert "* Images that are nearly the same: none was found. The comparison of small grey copies recognises" in none
     binary.tiny.storage.replace(layout.NEAR_DUPLICATES, pairs_csv(pairs))
     try:
         text = card_of(binary, tmp_path / "after", "probe")
@@ -127,8 +127,8 @@ def test_what_decays_and_what_divides_a_weighted_loss(
 def test_what_the_network_does_not_see_of_an_image(binary: FinishedStudy, tmp_path: Path) -> None:
     names = ("probe", "extension", "padded", "squashed", "within")
     probe, centre, padded, squashed, within = (card_of(binary, tmp_path, name) for name in names)
-    told = "44 of 44 images are not square, and the centre that is cut from them leaves out 11.1% of the area"
-    assert f"| left out | {told} in the mean over all images, 11.1% at worst; --set image.fit=pad takes" in probe
+    told = "44 of 44 images are not square; cropping to the centre leaves out 11.1% of the area"
+    assert f"| left out | {told} on average over all images, 11.1% at worst. --set image.fit=pad keeps" in probe
     assert "shorter side to 32 (bilinear), centre square, 0–1" in probe
     assert "shorter side to 36 (bicubic), centre square, centre 32 of it (79% of its area), 0–1" in centre
     assert "longer side to 36 (bilinear), (124, 116, 104) on both sides of the other, centre 32 of it" in padded

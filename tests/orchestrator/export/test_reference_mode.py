@@ -24,7 +24,7 @@ from search_spaces.settings.image import REFERENCE_MODE
 from tests.support.configurations import configured
 from tests.support.finished_study import FinishedStudy, exported, finished_study, valid_files
 
-NOTE = f"{REFERENCE_MODE}, so that the score of an image depends on those beside it; {NEW_IMAGES}"
+NOTE = f"{REFERENCE_MODE}, so the score of an image depends on the other images of its split; {NEW_IMAGES}"
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_configurations_that_select_by_several_metrics_are_named(tmp_path: Path)
         replace(one, configuration=one.configuration.with_values({"selection.metric": metric}))
         for one, metric in zip(summary.configurations, metrics, strict=True)
     )
-    with pytest.raises(InputError, match="select by accuracy and macro_f1: expected one to rank by") as refused:
+    with pytest.raises(InputError, match="select by accuracy and macro_f1: expected one metric to rank by") as refused:
         choose(replace(summary, configurations=others), 5, (), None)
     assert refused.value.advice == "Name configurations: orch mistakes slides --of ID,ID"
     assert len(choose(replace(summary, configurations=others), 5, (others[0].id,), None).members) == 1

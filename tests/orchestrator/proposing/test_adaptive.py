@@ -247,11 +247,11 @@ def test_a_race_ends_where_all_left_are_within_the_margin() -> None:
     [
         ((), "0 looks, expected 1 to 6"),
         (tuple((8 + n, 0.006) for n in range(7)), "7 looks, expected 1 to 6"),
-        (((12, 0.02), (8, 0.02)), "at 12, 8 blocks, expected each at more than the one before"),
+        (((12, 0.02), (8, 0.02)), "at 12, 8 blocks, expected increasing numbers"),
         (((5, 0.04),), "a look at 5 blocks, expected at least 6"),
-        (((8, 0.03), (12, 0.03)), "shares that add up to 0.06, expected 0.05 at most"),
-        (((6, 0.01),), "a share of 0.01 at 6 blocks, where the smallest p there can be is 0.0156"),
-        (((20, 0.00005),), "where the smallest p there can be is 0.0001"),
+        (((8, 0.03), (12, 0.03)), "shares that add up to 0.06, expected at most 0.05"),
+        (((6, 0.01),), "a share of 0.01 at 6 blocks, where the smallest possible p is 0.0156"),
+        (((20, 0.00005),), "where the smallest possible p is 0.0001"),
     ],
 )
 def test_looks_that_promise_nothing_are_refused(looks: tuple[tuple[int, float], ...], told: str) -> None:
@@ -265,8 +265,8 @@ def test_all_that_is_wrong_with_looks_is_one_fault() -> None:
     with pytest.raises(InputError) as raised:
         check_settings("adaptive", {"repeats": "race", "looks": [[5, 0.04], [4, 0.04]]})
     assert raised.value.message == (
-        "proposer adaptive: looks of a race: found at 5, 4 blocks, expected each at more than the one before; a look "
-        "at 4 blocks, expected at least 6; shares that add up to 0.08, expected 0.05 at most"
+        "proposer adaptive: looks of a race: found at 5, 4 blocks, expected increasing numbers; a look "
+        "at 4 blocks, expected at least 6; shares that add up to 0.08, expected at most 0.05"
     )
 
 

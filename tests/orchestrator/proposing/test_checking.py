@@ -173,7 +173,7 @@ def test_what_is_another_number_by_what_it_says_is_told(desk: UndecidedStudy, se
     desk.storage.create(path, desk.storage.read(decision_file(search.id, 2)))
     decided = Decided.of(desk.storage)
     assert [one.number for one in decided.decisions[search.id]] == [1, 2]
-    assert [(one.path, one.reason) for one in decided.damaged] == [(path, f"{path} is number 2 by what it says")]
+    assert [(one.path, one.reason) for one in decided.damaged] == [(path, f"{path} says that it is number 2")]
 
 
 @pytest.mark.parametrize("change", ["less", "more"])
@@ -193,4 +193,4 @@ def test_a_budget_of_other_configurations_than_its_search_is_told(
     where = ["generated", "--studies", str(desk.storage.root.parent), "--check"]
     told = CliRunner().invoke(main, ["decisions", *where])
     assert told.exit_code == 1
-    assert "is of other configurations than its search" in told.output
+    assert "names other configurations than its search" in told.output

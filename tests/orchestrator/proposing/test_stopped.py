@@ -61,7 +61,7 @@ def test_stopped_configurations_have_no_rank_and_are_named_so(desk: UndecidedStu
     assert summary.totals.owed == 0
     study = Study(Place.of(str(desk.storage.root)), desk.storage, summary.study)
     lines = "\n".join(status_report(study).lines)
-    assert "3 configurations were stopped by the search" in lines
+    assert "The search stopped 3 configurations" in lines
     assert "final scores unknown" in lines
 
 
@@ -73,7 +73,7 @@ def test_no_figure_is_corrected_for_a_choice_among_survivors(desk: UndecidedStud
     assert selection.bias is None
     assert "orch evaluate generated --nested 5" in selection.no_bias
     text = selection_report(summary, selection).as_text()
-    assert "All that is said here is among the 1 that reached the last rung." in text
+    assert "Everything here compares only the 1 that reached the last rung." in text
     assert "of the search" not in text
 
 

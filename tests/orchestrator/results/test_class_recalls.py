@@ -19,7 +19,7 @@ from tests.support.generated_study import NOW, GeneratedStudy, small_study
 from tests.support.search_study import partitioned_study
 
 SAID = (
-    "Little is known of classes with few images, or none predicted right: mixed (recall 0), "
+    "Little is known about classes with few images, or none predicted right: mixed (recall 0), "
     "rare (3 training images, 1 validation image)."
 )
 

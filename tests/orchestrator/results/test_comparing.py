@@ -113,7 +113,7 @@ def test_reports_and_the_page_say_by_what_all_are_compared(tmp_path: Path) -> No
     assert said.as_json()["looked_at"] == FOR_ALL
     assert f"loss ({FOR_ALL})" in status_report(open_study(tmp_path, "slides")).as_text()
     page = render(storage, now=NOW)
-    assert f"of {FOR_ALL}; an epoch is selected by valid or {WORSE}, as each configuration says." in page
+    assert f"of {FOR_ALL}; an epoch is selected by valid or {WORSE}, depending on the configuration." in page
     chosen = choose(summary, None, None)
     assert chosen.how == f"best mean loss ({FOR_ALL}) over all repeats among 2 configurations"
     named = choose(summary, summary.configurations[1].id, None)
@@ -157,7 +157,7 @@ def test_studies_of_different_rules_are_compared_by_valid(tmp_path: Path) -> Non
     assert [item.members[0].configuration.optimiser.name for item in beside.items] == ["sgd", "sgd"]
     assert beside.scores[:, 0, 0] == pytest.approx([0.40, 0.45])
     said = comparison_report(beside)
-    assert f"selected by valid or {WORSE}, as each configuration says." in said.as_text()
+    assert f"selected by valid or {WORSE}, depending on the configuration." in said.as_text()
     assert said.as_json()["ranked_by"] == f"loss, {FOR_ALL}"
     assert f"at each repeat's selected epoch, selected by {WORSE}." in comparison_report(alone).as_text()
     page = render_comparison([LocalStorage(tmp_path / name) for name in ("one", "other")], now=NOW)

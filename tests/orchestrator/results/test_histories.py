@@ -323,4 +323,4 @@ def test_a_record_of_another_shape_than_those_beside_it_is_damaged(tmp_path: Pat
     record.history.statistics = record.history.statistics[..., :1]
     storage.replace(key.path, record.to_bytes())
     (broken,) = read_repeats(storage).damaged
-    assert broken.reason.startswith(f"{broken.path} has statistics of another shape than ")
+    assert broken.reason.startswith(f"{broken.path} has statistics of a different shape from ")

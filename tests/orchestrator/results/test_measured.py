@@ -119,9 +119,7 @@ def test_they_are_chosen_and_shown(storage: LocalStorage) -> None:
     assert found.choices["class_recall"].by_rule.values.tolist() == found.table.scores[0].tolist()
     told = "\n".join(selection_report(summary, found).lines)
     assert "Selected by the best mean class recall (few) of 2 configurations" in told
-    assert (
-        "No bias-corrected figure: it is made for metrics that all configurations have, not for class_recall." in told
-    )
+    assert "No bias-corrected figure: it needs a metric that all configurations have, not class_recall." in told
     assert has_score(summary, "class_recall")
     assert not has_score(summary, "class_precision")
     shown = render(storage, now=NOW)
@@ -152,7 +150,7 @@ def test_they_are_compared_where_all_have_them(storage: LocalStorage) -> None:
     with pytest.raises(InputError) as caught:
         compare([ids[0.4], ids[0.1]], folder, NAME, "class_recall", None)
     assert caught.value.message == (
-        "not all that is compared selects by class_recall: expected a metric that all have scores by, found "
+        "not every configuration selects by class_recall: expected a metric that all have scores for, found "
         "class_recall"
     )
 
@@ -164,7 +162,7 @@ def test_one_metric_is_of_one_class_among_all_that_are_compared() -> None:
     with pytest.raises(InputError) as caught:
         check_comparable([one, *others, configured(selection="class_recall", of_class="many")], "study x")
     assert caught.value.message == (
-        'study x: selection.of_class: expected one among all that select by class_recall, found "few" and "many"'
+        'study x: selection.of_class: expected one value for all that select by class_recall, found "few" and "many"'
     )
 
 

@@ -104,7 +104,7 @@ def test_survivors_of_a_screening_are_compared_on_later_repeats_alone(screened: 
     assert selection.best_set.look.repeats == 12
     assert "May be the best, among the 8 kept by screening: " in text
     assert "Selected by the best mean loss among the 8 kept by screening (n = 12 repeats)" in text
-    assert "the first 5 of each decided who was kept, and count in no mean, difference or rank" in text
+    assert "the first 5 of each configuration decided which were kept, and count in no mean, difference or rank" in text
     assert "of the search" not in text
 
 
@@ -183,7 +183,7 @@ def test_nothing_is_corrected_for_the_choosing_where_results_decided(tmp_path: P
     assert selection.bias is None
     assert "No bias-corrected figure: results decided what was trained" in text
     assert "orch evaluate slides --nested 5" in text
-    assert "Corrected for the choosing" not in text
+    assert "Corrected for choosing" not in text
     page = render(desk.storage, now=NOW)
     assert "No figure is corrected for the choosing: results decided what was trained" in page
     best = CliRunner().invoke(main, ["best", "slides", "--studies", str(tmp_path), "--json"])
@@ -202,7 +202,7 @@ def test_a_race_that_excluded_nobody_is_a_search_that_chose_all_the_same(tmp_pat
     assert not any(member.stopped_by_search for member in summary.configurations)
     assert selection.bias is None
     assert selection.best_set.look is None, "its looks are spent: orch best tests no more"
-    assert "May be the best: the 3 that the race left of 3 (0 excluded by looks at 8 blocks;" in text
+    assert "May be the best: the 3 that the race kept of 3 (0 excluded by looks at 8 blocks;" in text
 
 
 def test_a_race_is_told_as_it_was_decided_and_tests_no_more(tmp_path: Path) -> None:
@@ -214,10 +214,10 @@ def test_a_race_is_told_as_it_was_decided_and_tests_no_more(tmp_path: Path) -> N
     assert 1 <= left < 12
     summary, selection, text = selected(desk)
     assert len(selection.best_set.members) == left, "no test beside those of the race"
-    assert f"May be the best: the {left} that the race left of 12 ({12 - left} excluded by looks at" in text
-    assert "the best of them is excluded in 5 % of searches at most" in text
+    assert f"May be the best: the {left} that the race kept of 12 ({12 - left} excluded by looks at" in text
+    assert "the best of them is excluded in at most 5 % of searches" in text
     study = Study(Place.of(str(desk.storage.root)), desk.storage, summary.study)
-    assert f"{12 - left} configurations were stopped by the search" in "\n".join(status_report(study).lines)
+    assert f"The search stopped {12 - left} configurations" in "\n".join(status_report(study).lines)
 
 
 def test_words_for_every_way_to_be_left(screened: UndecidedStudy) -> None:
@@ -234,9 +234,9 @@ def test_words_for_every_way_to_be_left(screened: UndecidedStudy) -> None:
     assert words(*[(screen,)] * 8) == "the 8 kept by screening"
     assert words(*[(screen,)] * 3) == "3 of the 8 kept by screening"
     assert words(*[(rung, screen)] * 8) == "the 8 kept by screening, of 9 that reached the last rung"
-    assert words(*[(race, last)] * 2) == "the 2 that the race left of 9"
-    assert words(*[(rung, race, last)] * 2) == "the 2 that the race left of 9 that reached the last rung"
-    assert words((screen,), ()) == "the 2 that searches went on with"
+    assert words(*[(race, last)] * 2) == "the 2 that the race kept of 9"
+    assert words(*[(rung, race, last)] * 2) == "the 2 that the race kept of 9 that reached the last rung"
+    assert words((screen,), ()) == "the 2 that searches continued with"
 
 
 def test_over_partitions_it_is_said_among_whom_and_what_a_race_promises(tmp_path: Path) -> None:
@@ -250,9 +250,9 @@ def test_over_partitions_it_is_said_among_whom_and_what_a_race_promises(tmp_path
     assert table is not None
     report = partitions_report(summary, table)
     text, k = report.as_text(), len(table.partitions)
-    assert f"each) among the {count} that the race left of 30: " in text
+    assert f"each) among the {count} that the race kept of 30: " in text
     assert (
-        f"({30 - count} excluded by looks at 8 blocks; the best of them is excluded in 5 % of searches at most)" in text
+        f"({30 - count} excluded by looks at 8 blocks; the best of them is excluded in at most 5 % of searches)" in text
     )
-    assert f"That is of these {k} partitions." in text
-    assert report.data["among"] == f"the {count} that the race left of 30"
+    assert f"This concerns these {k} partitions." in text
+    assert report.data["among"] == f"the {count} that the race kept of 30"

@@ -143,16 +143,16 @@ def test_what_is_listed_says_how_its_repeats_ended_and_count(tmp_path: Path) -> 
     assert {found.pop(name) for name in paused} == {(1, 2, 1, 0)}
     assert set(found.values()) == {(1, 2, 0, 0)}
     told = (
-        "Of 32 repeats with a result 16 stopped early, 2 paused (more epochs may be asked), 1 owed more epochs; each "
-        "counts at the epoch selected among those that it has."
+        "Of 32 repeats with a result, 16 stopped early, 2 paused (more epochs may follow), 1 owed more epochs; each "
+        "counts at the epoch selected among those trained so far."
     )
-    lost = "8 repeats diverged; a mean counts each with its scores at epoch 0, differences leave it out."
+    lost = "8 repeats diverged; means count each with its scores at epoch 0, differences leave it out."
     assert (how_ended(members), how_many_diverged(members)) == (told, lost)
     best = CliRunner().invoke(main, ["best", "slides", "--studies", str(tmp_path)])
     assert told in best.stdout
     assert "8 of 32 repeats diverged" in best.stdout
     both = ["compare", "--study", "slides", "--studies", str(tmp_path), "straightforward", "extension"]
-    assert "straightforward: Of 4 repeats with a result 2 stopped early" in CliRunner().invoke(main, both).stdout
+    assert "straightforward: Of 4 repeats with a result, 2 stopped early" in CliRunner().invoke(main, both).stdout
     rows = json.loads(CliRunner().invoke(main, ["best", "slides", "--studies", str(tmp_path), "--json"]).stdout)
     assert {(row["id"] in paused, row["paused"]) for row in rows["configurations"]} == {(True, 1), (False, 0)}
     assert {row["stopped"] for row in rows["configurations"]} == {2}

@@ -72,8 +72,8 @@ def test_a_check_that_would_have_been_the_best_is_a_regret() -> None:
     half = 12.706 * 0.01  # of differences 0.05 and 0.07, Student's t with one degree of freedom
     assert (best.low, best.high) == pytest.approx((0.06 - half, 0.06 + half), abs=1e-4)
     assert found.said == (
-        "1 of 2 stopped configurations, trained to the end as a check, would have been the best; the largest regret is "
-        "0.0600 (loss, 95 % interval −0.0671 to 0.1871, n = 2)."
+        "1 of the 2 stopped configurations trained to the end as a check would have been the best; the largest regret "
+        "is 0.0600 (loss, 95 % interval −0.0671 to 0.1871, n = 2)."
     )
     assert (best.stop.repeats, best.stop.epochs, best.stop.reason) == (2, 4, "the best go on")
 
@@ -81,8 +81,8 @@ def test_a_check_that_would_have_been_the_best_is_a_regret() -> None:
 def test_checks_that_would_not_have_been_the_best() -> None:
     found = audit({"a": (0.30, 0.40), "b": (0.25, 0.35), "c": (0.26, 0.38), "d": (0.40, 0.50)})
     assert found.said.startswith(
-        "None of 2 stopped configurations, trained to the end as a check, would have been the best; the nearest trails "
-        "the selected one by 0.0200 (loss, 95 % interval"
+        "None of the 2 stopped configurations trained to the end as a check would have been the best; the closest "
+        "trails the selected one by 0.0200 (loss, 95 % interval"
     )
     assert "worse" not in found.said
 
@@ -90,6 +90,7 @@ def test_checks_that_would_not_have_been_the_best() -> None:
 def test_a_check_that_is_not_done_is_told_as_such() -> None:
     found = audit({"a": (0.30, 0.40), "b": (0.25, 0.35), "c": (0.26, 0.38)})
     assert (len(found.checks), found.pending) == (1, 1)
+    assert found.said.startswith("The stopped configuration trained to the end as a check would not have been the best")
     assert found.said.endswith(" 1 stopped configuration is still to be trained to the end as a check.")
     none = audit({"c": (0.26, 0.38), "d": (0.40, 0.50)})
     assert (none.selected, none.checks, none.pending) == ("", (), 2), "there is nothing to compare with yet"
@@ -101,7 +102,7 @@ def test_decisions_tell_what_the_checks_showed(tmp_path: Path) -> None:
     decided = Decided.of(desk.storage)
     (told,) = history(decided)
     assert told["audit"]["said"] in history_text("x", decided)
-    assert told["audit"]["said"].startswith("None of 6 stopped configurations")
+    assert told["audit"]["said"].startswith("None of the 6 stopped configurations")
     assert {one["repeats"] for one in told["audit"]["checks"]} == {3}
     stopped = next(name for name in decided.stopped() if name not in str(told["audit"]["checks"]))
     words = stop_words(decided, stopped)

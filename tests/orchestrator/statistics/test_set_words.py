@@ -34,7 +34,7 @@ def test_who_could_not_be_compared_is_counted() -> None:
     said = set_words(found)
     assert "May be the best: 1 of 3 cannot be excluded" in said[0]
     assert "1 more could not be compared: too few repeats, or too few that did not diverge." in said[0]
-    assert said[1].startswith("4 of 24 repeats diverged, of 1 configuration.")
+    assert said[1].startswith("4 of 24 repeats diverged, in 1 configuration.")
     assert said[1].endswith("; no guarantee for the mean including diverged repeats.")
     assert [standing_words(found, row) for row in range(3)] == ["in", "–", "out"]
     assert [notes(found, row) for row in range(3)] == ["", "diverged 4 of 8 (16–84 %)", ""]
@@ -44,7 +44,7 @@ def test_who_could_not_be_compared_is_counted() -> None:
 def test_where_everything_diverged_nothing_is_said_to_be_the_best() -> None:
     found = confidence_set(scores(), True, np.ones((3, 8), dtype=bool))
     assert set_words(found)[0].startswith(
-        "Nothing can be said of which is the best at 8 repeats. 3 could not be compared, the best mean among them:"
+        "Nothing can be said about which is the best at 8 repeats. 3 could not be compared, the best mean among them:"
     )
 
 
@@ -55,7 +55,8 @@ def test_a_best_mean_that_is_excluded_is_told() -> None:
     found = confidence_set(values, True)
     assert found.best == 2
     assert (
-        "The best mean is itself excluded (p = 0.004 at 8 repeats): it is ahead by later repeats" in set_words(found)[0]
+        "The best mean is itself excluded (p = 0.004 at 8 repeats): it leads because of later repeats"
+        in set_words(found)[0]
     )
 
 
@@ -65,11 +66,11 @@ def test_which_way_a_tail_puts_the_set_wrong() -> None:
     values[1, 4] = -30.0
     found = confidence_set(values, True)
     (said,) = [line for line in set_words(found) if "skewed" in line]
-    assert said.startswith("Strongly skewed: 1 configuration with a long tail of bad repeats beside the others.")
+    assert said.startswith("Strongly skewed: 1 configuration with a long tail of bad repeats, unlike the others.")
     assert "stays in the set too long" in said
-    assert "the true best among them, are excluded too often" in said
+    assert "others, even the true best, are excluded too often" in said
     assert notes(found, 1) == "tail of bad repeats"
     better = confidence_set(-values, True)
     (said,) = [line for line in set_words(better) if "skewed" in line]
-    assert "it is excluded too often, and others stay in the set too long" in said
+    assert "it is excluded too often, others stay in the set too long" in said
     assert set_words(confidence_set(values, False))[1] == said, "of a loss, a large value is the bad one"

@@ -49,8 +49,8 @@ def test_kinds_are_those_of_the_partition() -> None:
     other = with_kinds(found, IMAGES, {**SPLITS, "D": "test"})
     assert other["kind"].tolist() == ["across splits", "across splits", "across groups", "within a group"]
     assert warning(told, "orch data duplicates slides") == (
-        "Warning: 4 pairs of images look alike, 3 across groups, 1 of them in two splits; 1 under two labels: "
-        "b1 in train and c1 in valid (0.85, turned by 90°, labels x and y). All of them: orch data duplicates slides"
+        "Warning: 4 pairs of images look alike (3 across groups, 1 of them in two splits; 1 under two labels), such as "
+        "b1 in train and c1 in valid (0.85, rotated by 90°, labels x and y). List all: orch data duplicates slides"
     )
     assert warning(told[told["kind"] == "within a group"], "slides") == ""
     assert counts(with_kinds(pairs(), IMAGES, SPLITS))["pairs"].tolist() == [0, 0, 0]
@@ -104,7 +104,7 @@ def test_a_new_study_looks_for_them_and_lists_them(made: tuple[Path, list[str]])
     studies, shown = made
     told = [line for line in shown if "look alike" in line]
     assert len(told) == 1
-    assert "2 pairs of images look alike, 2 across groups" in told[0]
+    assert "2 pairs of images look alike (2 across groups" in told[0]
     assert "1 under two labels" in told[0]
     answer = json.loads(orch("data", "duplicates", "cells", "--studies", str(studies), "--json"))
     found = {(pair["file"], pair["other"], pair["symmetry"]) for pair in answer["pairs"]}

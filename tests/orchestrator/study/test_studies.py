@@ -102,8 +102,8 @@ def test_what_is_cut_off_is_told_before_anything_is_trained(
         Image.open(place.folder / "one" / file).resize(size).save(place.folder / "one" / file)
     place.resolve(None, fit=fit, writes=writes)
     words = (
-        "2 of 12 images are not square, and the centre that is cut from them leaves out 5.8% of the area in the mean "
-        "over all images, 50.0% at worst; --set image.fit=pad takes all of it"
+        "2 of 12 images are not square; cropping to the centre leaves out 5.8% of the area on average over all images, "
+        "50.0% at worst. --set image.fit=pad keeps all of it"
     )
     assert " ".join(capsys.readouterr().err.split()).count(words) == told
 
