@@ -41,10 +41,11 @@ def choose(summary: Summary, top: int, named: Sequence[str], partition: str | No
     study = summary.study
     if not TASKS.variants[study.task].has_confusion:
         raise InputError(
-            f"study {study.name!r}, task {study.task}: expected one of classes, whose predictions are right or wrong",
+            f"study {study.name!r}, task {study.task}: expected a task with classes, whose predictions are right or "
+            "wrong",
             f"Its scores are in: orch best {study.name}",
         )
-    with _advised(f"orch mistakes {study.name} takes all of them"):
+    with _advised(f"Leave out --partition to take all of them: orch mistakes {study.name}"):
         partitions = chosen_partitions(summary, partition)
     if named:
         return Chosen(partitions, _named(summary, named, partitions), True, 0)
@@ -58,7 +59,7 @@ def choose(summary: Summary, top: int, named: Sequence[str], partition: str | No
         members = tuple((one,) for name in partitions for one in ranked_table(summary, name, metric).members)
     if not members:
         raise InputError(
-            f"study {study.name!r} has no configuration with all its repeats yet, so that none is the best",
+            f"study {study.name!r} has no configuration with all its repeats yet, so none can be called the best",
             f"orch status {study.name} says what is missing; orch resume {study.name} trains it",
         )
     return Chosen(partitions, members[:top], False, len(members))

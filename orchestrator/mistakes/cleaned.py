@@ -19,6 +19,7 @@ from orchestrator.mistakes.found import Mistakes
 from orchestrator.mistakes.gathered import Gathered
 from orchestrator.mistakes.properties import NOTES
 from orchestrator.mistakes.verdicts import Reviewed
+from orchestrator.results.names import thousands
 from orchestrator.results.report import Report
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
@@ -69,7 +70,8 @@ def new_table(study: Study, manifest: pd.DataFrame, reviewed: Reviewed, root: Pa
     if wrong:
         raise InputError(
             f"reviewed list {reviewed.of.id}: {wrong[0]} is a test image of the study's own partition",
-            f"Review images of it alone: orch mistakes {study.name} --partition {study.record.partition} --review FILE",
+            "Review images of that partition only: "
+            f"orch mistakes {study.name} --partition {study.record.partition} --review FILE",
         )
     excluded = manifest["file"].map(lambda file: file in new and new[file].is_excluded).to_numpy(dtype=bool)
     left = manifest[~excluded].reset_index(drop=True)
@@ -130,24 +132,24 @@ def clean(study: Study, mistakes: Mistakes, reviewed: Reviewed, root: Path, outp
     lines = [
         f"{study.name}, review {reviewed.of.id}: {len(reviewed.judged)} of {len(reviewed.of.rows)} images have a "
         "verdict.",
-        f"Another label, or to be excluded: {suspected[1]} of {suspected[0]} suspected ones, {drawn[1]} of {drawn[0]} "
-        "that were drawn at random.",
+        f"Relabelled or excluded: {suspected[1]} of {suspected[0]} suspected images, {drawn[1]} of {drawn[0]} drawn at "
+        "random.",
     ]
     search = ""
     if reviewed.changes:
         lines += [
-            f"Right, by the kept predictions of {of.names[of.members[0].id]} [{of.members[0].id}]: "
-            f"{before.accuracy:.3f} of {before.images} images before, {after.accuracy:.3f} of {after.images} after; "
-            f"mean over classes {before.balanced:.3f} before, {after.balanced:.3f} after.",
-            "To change what networks have wrong makes any score better: what the new labels are worth, a search with "
-            "them says.",
-            f"Written: {output}, {len(dataset.manifest):,} images, {relabelled} relabelled, {excluded} excluded; which "
-            f"and why: {beside}. Test images are as they were.",
+            f"Accuracy of the kept predictions of {of.names[of.members[0].id]} [{of.members[0].id}]: "
+            f"{before.accuracy:.3f} on {before.images} images before, {after.accuracy:.3f} on {after.images} after; "
+            f"balanced accuracy {before.balanced:.3f} before, {after.balanced:.3f} after.",
+            "Changing the labels of images that networks get wrong raises any such score; only a search with the new "
+            "labels shows what they are worth.",
+            f"Written: {output} with {thousands(len(dataset.manifest), 'image')}, {relabelled} relabelled, {excluded} "
+            f"excluded; {beside} says which and why. Test images are unchanged.",
         ]
         search = _search(study, dataset, output)
-        lines.append(f"Go on with: {search}")
+        lines.append(f"Continue with: {search}")
     else:
-        lines.append("Every label that was looked at is kept: there is no new table to write.")
+        lines.append("Every reviewed label is kept, so there is no new table to write.")
     data: dict[str, Any] = {
         "study": study.name,
         "review": reviewed.of.id,

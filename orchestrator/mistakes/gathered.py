@@ -103,7 +103,7 @@ def gather(storage: Storage, summary: Summary, chosen: Chosen) -> Gathered:
         raise InputError(
             f"study {study.name!r}: expected repeats that all {len(chosen.members)} configurations have and that did "
             "not diverge, found none",
-            f"Ask of one configuration alone: orch mistakes {study.name} --top 1",
+            f"Look at one configuration alone: orch mistakes {study.name} --top 1",
         )
     rows = np.unique(np.concatenate(list(valid.values())))
     images = manifest.iloc[rows].reset_index(drop=True)
@@ -134,7 +134,7 @@ def gather(storage: Storage, summary: Summary, chosen: Chosen) -> Gathered:
             f"study {study.name!r}, configuration {'; '.join(told)}",
             f"orch status {study.name} says what is missing or damaged; orch resume {study.name} trains it again",
         )
-    notes += [f"Left out, configuration {one}." for one in told]
+    notes += [f"Left out: configuration {one}." for one in told]
     groups, group = np.unique(images["group"].to_numpy(dtype=object), return_inverse=True)
     return Gathered(
         study=study.name,
@@ -164,10 +164,10 @@ def _added(parts: Sequence[Read], where: Sequence[Ints], votes: Ints, sums: Floa
     """
     for read, places in zip(parts, where, strict=True):
         if read is None:
-            return "cannot be read, or are of other images"
+            return "cannot be read, or belong to other images"
         logits, other = read
         if other:
-            return f"are of another epoch than its scores in {counted(other, 'repeat')}"
+            return f"come from another epoch than its scores in {counted(other, 'repeat')}"
         of_partition = counted_votes(logits, votes.shape[1])
         votes[places] += of_partition[0]
         sums[places] += of_partition[1]
@@ -198,5 +198,5 @@ def _with_repeats(chosen: Chosen) -> tuple[Chosen, list[str]]:
     """Without configurations of which every repeat of a partition diverged."""
     kept = tuple(member for member in chosen.members if all(sound(one) for one in member))
     lost = len(chosen.members) - len(kept)
-    notes = [f"Left out: {counted(lost, 'configuration')} of which all repeats diverged."] if lost else []
+    notes = [f"Left out: {counted(lost, 'configuration')} whose repeats all diverged."] if lost else []
     return Chosen(chosen.partitions, kept, chosen.is_named, chosen.among), notes

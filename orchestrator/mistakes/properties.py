@@ -72,7 +72,7 @@ def of_looks(root: Path, images: pd.DataFrame, progress: Callable[[int, int], No
             pixels = None
         if pixels is None or content_hash(pixels) != content:
             raise InputError(
-                f"{root / file}: expected the image that the study was made from, found none or another one",
+                f"{root / file}: expected the image that the study was made from, found no image or a different one",
                 "Put it back, or name the folder that holds the images with --data-root DIR.",
             )
         measured.append(look_of(pixels))

@@ -11,14 +11,14 @@ from orchestrator.choosing.choice_text import heading
 from orchestrator.mistakes.found import Mistakes, worse
 from orchestrator.mistakes.images import STANDINGS
 from orchestrator.mistakes.slices import LEAST_GROUPS, LEVEL, Slice
-from orchestrator.results.names import counted
+from orchestrator.results.names import counted, counted_who, thousands
 from orchestrator.results.report import Report, columns, finite
 from orchestrator.statistics.set_words import p_words
 
 SHOWN = 10
 """Rows of a table on the screen unless all are asked for; JSON has all."""
 _CONFUSED = 3
-_NAMED = "Names of files and groups stand here: mind who sees it. Test images are in none of it."
+_NAMED = "This report names files and groups: mind who sees it. It contains no test images."
 
 
 def mistakes_report(mistakes: Mistakes, every: bool = False) -> Report:
@@ -40,7 +40,11 @@ def mistakes_report(mistakes: Mistakes, every: bool = False) -> Report:
 def _of_what(mistakes: Mistakes) -> list[str]:
     of, study = mistakes.gathered, mistakes.study.name
     images, members = len(of.images), counted(len(of.members), "configuration")
-    repeats = counted(min(of.repeats), "repeat") if len({*of.repeats}) == 1 else f"{min(of.repeats)} or more repeats"
+    repeats = (
+        counted(min(of.repeats), "repeat")
+        if len({*of.repeats}) == 1
+        else f"at least {counted(min(of.repeats), 'repeat')}"
+    )
     judged = f"{images:,} images, each predicted by networks that did not train on it or its group"
     if of.is_cross_fitted:
         lines = [f"{judged}: the validation splits of {len(of.split_of)} partitions, {repeats} of {members} on each."]
@@ -49,15 +53,15 @@ def _of_what(mistakes: Mistakes) -> list[str]:
         lines = [f"{judged}: the validation split of partition {partition}, {repeats} of {members}."]
     if of.never_judged:
         lines.append(
-            f"Not judged, since networks know them: {counted(of.never_judged, 'image')} only ever trained on. More are "
-            f"judged on more partitions: orch search {study} … --partitions 5"
+            f"Not judged, because every network trained on them: {counted(of.never_judged, 'image')}. More partitions "
+            f"judge more images: orch search {study} … --partitions 5"
         )
     return [*lines, *of.notes]
 
 
 def _configurations(mistakes: Mistakes) -> list[str]:
     of, chosen = mistakes.gathered, mistakes.chosen
-    which = "named" if chosen.is_named else f"the best of {chosen.among} by the selecting metric"
+    which = "named" if chosen.is_named else f"the best of {chosen.among} by the selection metric"
     rows = [
         (str(c + 1), of.names[one.id], one.id, _share(1 - float((of.right[c] / of.trials).mean())))
         for c, one in enumerate(of.members)
@@ -79,7 +83,7 @@ def _classes(mistakes: Mistakes) -> list[str]:
     cells += [int(total[f"best_{one}"]) for one in STANDINGS] if several else []
     rows.append([*map(str, cells), _share(float(mistakes.gathered.error.mean())), ""])
     over = f"over all repeats of the {len(mistakes.gathered.members)} configurations" if several else "over all repeats"
-    text = f"Images that predictions have right, {over}; wrong: share of predictions of configuration 1."
+    text = f"Images by how often they are predicted right, {over}; wrong: share of configuration 1's predictions."
     return [text, *columns([[*head, "wrong", "mostly called"], *rows], (False, *[True] * (len(head)), False))]
 
 
@@ -99,7 +103,7 @@ def _images(mistakes: Mistakes, every: bool) -> list[str]:
         for row in _first(table, every)
     ]
     head = ("image", "class", "group", "right", "P", "mostly called")
-    lines = ["Images that are most often wrong; P: probability of their class, the mean."]
+    lines = ["Images most often predicted wrong; P: mean probability of their class."]
     lines += columns([head, *rows], (False, False, False, True, True, False))
     return [*lines, *_more(len(table), len(rows))]
 
@@ -122,27 +126,27 @@ def _groups(mistakes: Mistakes, every: bool) -> list[str]:
             )
         )
     head = ("group", "images", "wrong", "its classes", "never right", "confused")
-    lines = ["Groups, by configuration 1; its classes: wrong in all images of its classes, as many of each."]
+    lines = ["Groups, by configuration 1; its classes: the share wrong that its mix of classes alone would give."]
     lines += columns([head, *rows], (False, True, True, True, True, False))
     return [*lines, *_more(len(table), len(rows)), ""]
 
 
 def _slices(mistakes: Mistakes, every: bool) -> list[str]:
     if not mistakes.slices:
-        return ["Slices: no column with several values, and all images have one size.", ""]
+        return ["Slices: there is no column with several values, and all images have the same size.", ""]
     tested = sum(one.p is not None for one in mistakes.slices)
     named = worse(mistakes.slices)
     rows = [(*_slice(one), "worse" if one.is_worse else "") for one in mistakes.slices]
     head = ("property", "value", "images", "groups", "wrong", "95 %", "its classes", "p", "corrected", "")
     shown = rows if every or len(rows) <= 3 * SHOWN else [(*_slice(one), "worse") for one in named[: 3 * SHOWN]]
-    lines = ["Slices, by configuration 1."]
+    lines = ["Slices, by configuration 1; its classes: the share wrong that its mix of classes alone would give."]
     lines += columns([head, *shown], (False, False, *[True] * 7, False))
     lines += _more(len(rows), len(shown))
     which = f"{len(named)} {'is' if len(named) == 1 else 'are'} worse" if named else "none is shown to be worse"
-    said = f"Of {counted(tested, 'slice')} tested {which} than chance explains"
     lines.append(
-        f"{said} (Holm, {LEVEL:g}): beyond what its classes explain, by flipping the signs of whole groups. Slices of "
-        f"fewer than {LEAST_GROUPS} groups are not tested; intervals are over groups."
+        f"Of {counted(tested, 'slice')} tested, {which} than chance explains, given their classes (sign flips of whole "
+        f"groups, Holm's correction, level {LEVEL:g}). Slices of fewer than {LEAST_GROUPS} groups are not tested; "
+        "intervals are over groups."
     )
     return [*lines, ""]
 
@@ -160,7 +164,7 @@ def _shared(mistakes: Mistakes, every: bool) -> list[str]:
     shown = regions if every else [*regions[:-1][:SHOWN], *regions[-1:]]
     rows = [(_runs(which) or "none", str(count)) for which, count in shown]
     totals = ", ".join(f"{c + 1}: {count}" for c, count in enumerate(mistakes.shared.wrong.tolist()))
-    lines = [f"Images wrong in most repeats, by exactly these configurations ({totals})."]
+    lines = [f"Images predicted wrong in most repeats by exactly these configurations (in all: {totals})."]
     return [*lines, *columns(rows, (False, True)), *_more(len(regions), len(shown)), ""]
 
 
@@ -168,13 +172,13 @@ def _suspects(mistakes: Mistakes, every: bool) -> list[str]:
     of, table = mistakes.gathered, mistakes.suspects
     estimated = float(mistakes.joint.estimated.sum())
     lines = [
-        f"Suspected labels: {len(table):,} of {len(of.images):,} images count for another class than their label; "
-        f"confident learning takes {estimated:.0f} labels to be wrong."
+        f"Suspected labels: {len(table):,} of {thousands(len(of.images), 'image')} may belong to another class than "
+        f"their label says; confident learning estimates {thousands(round(estimated), 'wrong label')}."
     ]
     if len(table):
         lines.append(
-            f"Predictions of configuration 1 are wrong in {_share(float(of.error.mean()))}: where networks err much, "
-            "most of these are hard images under a right label. Only a look tells."
+            f"Of configuration 1's predictions {_share(float(of.error.mean()))} are wrong. Where networks are often "
+            "wrong, most suspected images are difficult ones with the right label; only looking at them tells."
         )
         rows = [
             (
@@ -188,18 +192,19 @@ def _suspects(mistakes: Mistakes, every: bool) -> list[str]:
             for row in _first(table, every)
         ]
         lines += columns(
-            [("image", "label", "looks like", "P", "P", ""), *rows], (False, False, False, True, True, False)
+            [("image", "label", "looks like", "P label", "P other", ""), *rows],
+            (False, False, False, True, True, False),
         )
         lines += _more(len(table), len(rows))
-        lines.append(f"A list to be reviewed blind: orch mistakes {mistakes.study.name} --review FILE")
+        lines.append(f"To have them reviewed blind: orch mistakes {mistakes.study.name} --review FILE")
     if len(mistakes.twins):
         first = mistakes.twins.iloc[0]
         lines.append(
-            f"{counted(len(mistakes.twins), 'image')} nearly the picture of a training image of another class, such as "
-            f"{first['file']} ({first['label']}) and {first['other']} ({first['other_label']})."
+            f"{counted_who(len(mistakes.twins), 'image', 'nearly equals', 'nearly equal')} a training image of another "
+            f"class, such as {first['file']} ({first['label']}) and {first['other']} ({first['other_label']})."
         )
     elif not mistakes.compared:
-        lines.append(f"Near-duplicates were not looked for: orch data duplicates {mistakes.study.name} --look")
+        lines.append(f"Near-duplicates have not been looked for: orch data duplicates {mistakes.study.name} --look")
     return lines
 
 

@@ -68,10 +68,10 @@ def review_list(mistakes: Mistakes) -> ReviewList:
     if taken:
         raise InputError(
             f"study {name!r}: a class is called {taken[0]!r}, which is also a verdict",
-            "Rename the class in the data and make the study anew.",
+            "Rename the class in the data and make a new study.",
         )
     if mistakes.suspects.empty:
-        raise InputError(f"study {name!r}: no label is suspected, so that there is nothing to review", "")
+        raise InputError(f"study {name!r}: no label is suspected, so there is nothing to review", "")
     first = mistakes.suspects.head(MOST)
     looks = dict(zip(first["file"], first["looks_like"], strict=True))
     suspected = set(mistakes.suspects["file"])

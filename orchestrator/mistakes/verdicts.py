@@ -58,7 +58,7 @@ def read_reviewed(storage: Storage, study: str, classes: Sequence[str], path: Pa
     if lacking:
         raise InputError(
             f"{subject}: expected the columns {', '.join(_NEEDED)}, found no {' and no '.join(lacking)}",
-            "Change the cells of verdict and why alone.",
+            "Change only the columns verdict and why.",
         )
     cells = {row["image"].strip(): row for row in rows}
     listed = _list_of(storage, study, subject, [(row["image"].strip(), row["label"].strip()) for row in rows])
@@ -73,11 +73,11 @@ def read_reviewed(storage: Storage, study: str, classes: Sequence[str], path: Pa
             if verdict not in (KEEP, one.label):
                 why = cells[one.file].get("why", "").strip()
                 changes.append(Change(one, "" if verdict == EXCLUDE else verdict, why))
-    faults.raise_if_any(f"Expected {KEEP}, {EXCLUDE}, one of {', '.join(classes)}, or nothing where none was reached.")
+    faults.raise_if_any(f"Expected {KEEP}, {EXCLUDE}, one of {', '.join(classes)}, or an empty cell without a verdict.")
     if not judged:
         raise InputError(
             f"{subject}: no row has a verdict",
-            f"Write into the column verdict: {KEEP}, {EXCLUDE}, or the class that the image is of.",
+            f"Fill in the column verdict: {KEEP}, {EXCLUDE}, or the class that the image belongs to.",
         )
     return Reviewed(listed, tuple(changes), frozenset(judged))
 
@@ -98,7 +98,7 @@ def _list_of(storage: Storage, study: str, subject: str, rows: Sequence[tuple[st
     there = lists_of(storage)
     if not there:
         raise InputError(
-            f"{subject}: study {study!r} has made no list to be reviewed",
+            f"{subject}: study {study!r} has not made a list for review",
             f"Make one: orch mistakes {study} --review FILE",
         )
     given = set(rows)
@@ -111,7 +111,7 @@ def _list_of(storage: Storage, study: str, subject: str, rows: Sequence[tuple[st
     raise InputError(
         f"{subject}: expected the images and labels of a list that study {study!r} made; the nearest of "
         f"{len(there)} is {near.id}: {'; '.join(told)}",
-        "Change the cells of verdict and why alone, and leave every row in.",
+        "Change only the columns verdict and why, and keep every row.",
     )
 
 

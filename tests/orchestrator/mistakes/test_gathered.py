@@ -99,7 +99,7 @@ def test_configurations_are_named_in_the_order_typed(several: tuple[LocalStorage
 def test_a_partition_that_is_none(several: tuple[LocalStorage, PredictedStudy]) -> None:
     with pytest.raises(InputError, match="partition 'zz': expected the beginning of one of") as refused:
         gathered(several[0], partition="zz")
-    assert refused.value.advice == "orch mistakes several takes all of them"
+    assert refused.value.advice == "Leave out --partition to take all of them: orch mistakes several"
 
 
 def test_configurations_that_select_by_several_metrics_are_named(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_repeats_that_diverged_say_nothing_of_images(tmp_path: Path) -> None:
     storage, study = predicted_study(tmp_path, "other", diverges=lambda c, _: c.head.non_linearities == 1)
     found = gathered(storage)
     assert len(found.members) == len(study.configurations()) - 1
-    assert found.notes == ("Left out: 1 configuration of which all repeats diverged.",)
+    assert found.notes == ("Left out: 1 configuration whose repeats all diverged.",)
     lost = next(c.id for c in study.configurations() if c.head.non_linearities == 1)
     with pytest.raises(InputError, match="expected a repeat that was trained and did not diverge, found none"):
         gathered(storage, named=(lost,))
@@ -152,7 +152,7 @@ def test_predictions_that_are_gone_leave_their_configuration_out(tmp_path: Path)
     found = gather(storage, summary, choose(summary, 5, (), None))
     assert lost not in [member.id for member in found.members]
     assert found.notes == (
-        f"Left out, configuration {lost}: its kept predictions cannot be read, or are of other images.",
+        f"Left out: configuration {lost}: its kept predictions cannot be read, or belong to other images.",
     )
     with pytest.raises(InputError, match=f"configuration {lost}: its kept predictions cannot be read"):
         gather(storage, summary, choose(summary, 5, (lost,), None))
@@ -162,7 +162,9 @@ def test_a_task_without_classes_has_no_mistakes(tmp_path: Path, monkeypatch: pyt
     summary = summarise(predicted_study(tmp_path)[0])
     other = replace(TASKS.variants["binary"], has_confusion=False)
     monkeypatch.setattr("orchestrator.mistakes.chosen.TASKS", Registry("data.task", (other,)))
-    with pytest.raises(InputError, match="task binary: expected one of classes, whose predictions are right or wrong"):
+    with pytest.raises(
+        InputError, match="task binary: expected a task with classes, whose predictions are right or wrong"
+    ):
         choose(summary, 5, (), None)
 
 
@@ -173,5 +175,5 @@ def test_predictions_of_another_epoch_are_not_taken(tmp_path: Path) -> None:
     record = FinalRecord.from_bytes(storage.read(path), path)
     record.meta["selected_epoch"] = 1
     storage.replace(path, record.to_bytes())
-    with pytest.raises(InputError, match="its kept predictions are of another epoch than its scores in 1 repeat"):
+    with pytest.raises(InputError, match="its kept predictions come from another epoch than its scores in 1 repeat"):
         gathered(storage, top=1)

@@ -93,10 +93,10 @@ def test_the_text_says_what_it_is_of(trained: Path) -> None:
     told = text(trained, "tiny", "--by", "site")
     assert "validation scores, used for selection" in told
     assert "3 repeats of 2 configurations" in told
-    assert "Not judged, since networks know them: " in told
+    assert "Not judged, because every network trained on them: " in told
     assert "site" in told
     assert "brightness" not in told
-    assert "Test images are in none of it." in told
+    assert "It contains no test images." in told
     assert "-test-" not in told
     assert "-train-" not in told
 
@@ -138,7 +138,7 @@ def test_a_planted_bad_site_is_named(tmp_path: Path) -> None:
     found = data(tmp_path, "slides", "--top", "1")
     assert [(one["name"], one["value"]) for one in found["slices"] if one["is_worse"]] == [("site", "C")]
     told = text(tmp_path, "slides", "--top", "1")
-    assert "Of 8 slices tested 1 is worse than chance explains" in told
+    assert "Of 8 slices tested, 1 is worse than chance explains" in told
     wrong = set(other["file"][turned != manifest["label"]])
     judged, suspected = ({row["file"] for row in found[name]} for name in ("images", "suspects"))
     assert len(suspected & wrong) >= 0.9 * len(judged & wrong)

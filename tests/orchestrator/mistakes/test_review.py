@@ -185,7 +185,7 @@ def test_nothing_is_written_where_nothing_changes(studies: Path, tmp_path: Path)
     ok(studies, "--review", tmp_path / "list.csv")
     fill(tmp_path / "list.csv", {})
     said = ok(studies, "--reviewed", tmp_path / "list.csv", "--output", tmp_path / "new.csv")
-    assert "Every label that was looked at is kept" in said
+    assert "Every reviewed label is kept" in said
     assert sorted(path.name for path in tmp_path.glob("new*")) == []
 
 
@@ -224,7 +224,7 @@ def test_a_study_without_lists_says_so(studies: Path, tmp_path: Path) -> None:
     target.write_text("image,label,verdict\na.png,few,keep\n")
     result = run(studies, "--reviewed", target, "--output", tmp_path / "new.csv")
     assert result.exit_code == 2
-    assert "study 'tiny' has made no list to be reviewed" in result.stderr
+    assert "study 'tiny' has not made a list for review" in result.stderr
 
 
 @pytest.mark.parametrize("options", [["--reviewed", "x.csv"], ["--output", "x.csv"]])
