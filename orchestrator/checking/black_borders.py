@@ -13,17 +13,17 @@ LEAST = 0.01
 
 def black_borders(material: Material) -> Finding | None:
     """As `trainables.data.borders.inner_box` finds them."""
-    found = material.borders[material.borders >= LEAST]
-    if not len(found):
+    shares = material.borders[material.borders >= LEAST]
+    if not len(shares):
         return None
     several = count(len(material.borders), "image")
     return Finding(
         "black borders",
         Weight.TOLD,
-        f"{len(found):,} of {several} {'has' if len(found) == 1 else 'have'} black borders: {found.mean():.0%} of its "
-        f"area in the mean, {found.max():.0%} at most.",
-        "The network sees them as a part of the image, and what they enclose smaller than it could be.",
-        "They are cut off by --set image.borders=cropped, each image by itself, so that things of unequal size come "
-        "out equally large. What is left is seldom square: image.fit=pad or squash beside it keeps all of it.",
-        figures={"images": len(found), "mean": float(np.mean(found)), "most": float(np.max(found))},
+        f"{len(shares):,} of {several} {'has' if len(shares) == 1 else 'have'} black borders: {shares.mean():.0%} of "
+        f"the area on average, {shares.max():.0%} at most.",
+        "The network sees the borders as part of the image, and what they enclose smaller than it could be.",
+        "--set image.borders=cropped cuts them off, image by image, so objects of different sizes come out equally "
+        "large. What is left is seldom square: add image.fit=pad or squash to keep all of it.",
+        figures={"images": len(shares), "mean": float(np.mean(shares)), "most": float(np.max(shares))},
     )

@@ -13,13 +13,13 @@ def conflicting_labels(material: Material) -> Finding | None:
     if told.empty:
         return None
     equal = int(told["equal"].sum())
-    exactly = f", {equal:,} of them with equal pixels, at which a search stops" if equal else ""
+    exactly = f"; a search stops at {equal:,} of them, with equal pixels" if equal else ""
     return Finding(
         "conflicting labels",
         Weight.RUINS,
-        f"{count(len(told), 'pair')} of images {'is' if len(told) == 1 else 'are'} one picture under two labels"
-        f"{exactly}.",
-        "At least one label of each pair is wrong, or the classes cannot be told apart in it.",
+        f"{count(len(told), 'pair')} of images {'shows' if len(told) == 1 else 'show'} the same picture under two "
+        f"labels{exactly}.",
+        "At least one label of each pair is wrong, or the picture does not tell the classes apart.",
         "Look at each pair and correct the label, or leave both images out; then run this check again.",
         pair_items(told),
         {"pairs": len(told), "equal_pixels": equal},

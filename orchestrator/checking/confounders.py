@@ -35,7 +35,7 @@ def confounders(material: Material) -> Finding | None:
         for label, value, share in exclusive(labels, np.array(values, dtype=object)):
             told.add((label, name))
             every = "every image" if share == 1 else f"{share:.0%} of the images"
-            only = f"{_has(name)} {value}, none of another class"
+            only = f"{_has(name)} {value}, and none of another class"
             items.append(Item(f"{name}: {every} of class {label} {only}"))
     area = (frame["width"] * frame["height"]).to_numpy(dtype=float)
     for label in sorted(set(labels)):
@@ -47,20 +47,21 @@ def confounders(material: Material) -> Finding | None:
     if not items:
         return None
     return Finding(
-        "class told by what is no content",
+        "class told by file properties",
         Weight.LOOK,
-        f"{count(len(items), 'way')} to tell a class without looking at the picture.",
-        "A network may learn the size, format or camera in place of what is shown, scores well here, and fails on "
-        "images from elsewhere.",
-        "Make such images alike (one camera, one format, one scale) for all classes, or take pictures of every class "
-        "with each. Where the size is a trait of what is shown, as that of cells may be, it is no fault.",
+        f"There {'is' if len(items) == 1 else 'are'} {count(len(items), 'way')} to tell a class without looking at the "
+        "picture.",
+        "A network may learn the size, format or camera instead of what is shown, score well here, and fail on images "
+        "from elsewhere.",
+        "Use the same camera, format and scale for all classes, or take pictures of every class with each. If the size "
+        "belongs to what is shown, as it may with cells, it is not a fault.",
         tuple(items),
     )
 
 
 def exclusive(labels: NDArray[np.object_], values: NDArray[np.object_]) -> list[tuple[str, str, float]]:
     """(class, value, share of the class) where nearly all of a class, and nothing else, has one value."""
-    found = []
+    telling = []
     for label in sorted(set(labels)):
         mine = labels == label
         if mine.sum() < LEAST or mine.all():
@@ -68,8 +69,8 @@ def exclusive(labels: NDArray[np.object_], values: NDArray[np.object_]) -> list[
         names, numbers = np.unique(values[mine].astype(str), return_counts=True)
         value, share = str(names[numbers.argmax()]), float(numbers.max() / mine.sum())
         if share >= NEARLY_ALL and not (values[~mine].astype(str) == value).any():
-            found.append((str(label), value, share))
-    return found
+            telling.append((str(label), value, share))
+    return telling
 
 
 def ordered(mine: NDArray[np.float64], others: NDArray[np.float64]) -> float | None:

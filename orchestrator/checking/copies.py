@@ -20,7 +20,7 @@ def across_splits(material: Material) -> Finding | None:
         "copies across splits",
         Weight.RUINS,
         f"{count(len(told), 'pair')} of images {_look(len(told))} the same picture in two of {material.whose_splits}.",
-        "What is trained on is scored as well, so that scores come out too high.",
+        "Networks are scored on pictures that they were trained on, so scores come out too high.",
         f"Leave one of each pair out, or {material.group_advice}; then run this check again.",
         pair_items(told),
         {"pairs": len(told), "equal_pixels": equal},
@@ -39,9 +39,9 @@ def across_groups(material: Material) -> Finding | None:
         Weight.LOOK,
         f"{count(len(told), 'pair')} of images {_look(len(told))} the same picture, in {len(groups)} groups"
         + (" that lie in one split." if here else "."),
-        "Groups that share a picture are perhaps one patient or slide: the groups may be wrong. "
-        + ("Another partition (another seed, folds) may divide them." if here else "A split may divide them."),
-        f"Where they belong together, {material.group_advice}; else leave one of each pair out.",
+        "Groups that share a picture may be the same patient or slide, so the groups may be wrong. "
+        + ("Another partition (another seed, folds) may separate them." if here else "A split may separate them."),
+        f"If they belong together, {material.group_advice}; otherwise leave one of each pair out.",
         pair_items(told),
         {"pairs": len(told), "groups": len(groups)},
     )
@@ -56,7 +56,7 @@ def within_groups(material: Material) -> Finding | None:
         "copies within a group",
         Weight.TOLD,
         f"{count(len(told), 'pair')} of images {_look(len(told))} the same picture within one group.",
-        "No harm: a group is never divided. Such an image counts twice in training and in scores.",
+        "This does no harm, since a group is never divided, but the image counts twice in training and in scores.",
         "Leave one of each pair out if it should count once.",
         pair_items(told),
         {"pairs": len(told), "equal_pixels": int(told["equal"].sum())},

@@ -30,7 +30,7 @@ def ring_power(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     radius = np.hypot(down, right) * SIDE
     edges = np.geomspace(1, SIDE / 2, RINGS + 1)
     ring = np.clip(np.digitize(radius, edges) - 1, -1, RINGS - 1)
-    found = np.empty((len(pictures), RINGS), dtype=np.float32)
+    bands = np.empty((len(pictures), RINGS), dtype=np.float32)
     window = np.hanning(SIDE)[:, None] * np.hanning(SIDE)[None, :]
     for at in range(0, len(pictures), _CHUNK):
         part = pictures[at : at + _CHUNK].astype(np.float32)
@@ -39,5 +39,5 @@ def ring_power(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         for number in range(RINGS):
             inside = ring == number
             mean = power[:, inside].mean(axis=1) if inside.any() else np.zeros(len(part))
-            found[at : at + _CHUNK, number] = np.log1p(mean)
-    return found
+            bands[at : at + _CHUNK, number] = np.log1p(mean)
+    return bands

@@ -104,11 +104,13 @@ class Told:
     def verdict(self) -> str:
         ruins, look = len(self.of(Weight.RUINS)), len(self.of(Weight.LOOK))
         if self.unusable:
-            return "A search would stop: the input cannot be read as it was given."
+            return "A search would stop: the input cannot be read as given."
+        worth = f"{'is' if look == 1 else 'are'} worth a look."
         if not ruins:
-            beside = f"; {count(look, 'finding')} worth a look." if look else "."
-            return f"Nothing was found that would ruin a study{beside}"
-        return f"{count(ruins, 'finding')} would ruin a study" + (f", {look} worth a look." if look else ".")
+            return "Nothing was found that would ruin a study" + (
+                f"; {count(look, 'finding')} {worth}" if look else "."
+            )
+        return f"{count(ruins, 'finding')} would ruin a study" + (f"; {look} more {worth}" if look else ".")
 
 
 def count(number: int, what: str, plural: str = "") -> str:

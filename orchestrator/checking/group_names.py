@@ -32,10 +32,10 @@ def other_grouping(material: Material) -> Finding | None:
     files, groups = material.manifest["file"].tolist(), material.manifest["group"].tolist()
     labels = material.manifest["label"].tolist()
     for pattern in (_PERSON, *_WHOLE):
-        found = _divided(pattern, files, groups, labels, whole=pattern != _PERSON)
-        if found:
+        divided = _divided(pattern, files, groups, labels, whole=pattern != _PERSON)
+        if divided:
             names = _read(pattern, files)
-            return _finding(material, pattern, found, len({*names} - {""}), names.count(""))
+            return _finding(material, pattern, divided, len({*names} - {""}), names.count(""))
     return None
 
 
@@ -74,23 +74,24 @@ def _divided(
     return {name: sorted(held) for name, held in inside.items() if len(held) > 1}
 
 
-def _finding(material: Material, pattern: str, found: dict[str, list[str]], names: int, without: int) -> Finding:
-    worst = sorted(found.items(), key=lambda one: (-len(one[1]), one[0]))
+def _finding(material: Material, pattern: str, divided: dict[str, list[str]], names: int, without: int) -> Finding:
+    worst = sorted(divided.items(), key=lambda one: (-len(one[1]), one[0]))
     first, held = worst[0]
     number = material.manifest["group"].nunique()
-    each = f"there are {number:,} groups" if material.has_groups else "every image is a group of its own"
+    each = f"there are {number:,} groups" if material.has_groups else "every image is its own group"
     files = material.manifest["file"].tolist()
     example = PurePosixPath(files[_read(pattern, files).index(first)]).name
     return Finding(
         "another grouping in names",
         Weight.LOOK,
-        f"File names tell {names:,} groups, and {each}: {first!r} (as in {example}) lies in {len(held)} of them.",
-        "If such a name is a patient or slide, its images may lie in training and test, and scores come out too high.",
-        f"To keep each together: --group-by '{pattern}' (in place of what says the groups now)"
+        f"File names suggest {names:,} groups, but {each}: {first!r} (as in {example}) lies in {len(held)} of them.",
+        "If such a name is a patient or slide, its images may lie in both training and test, and scores come out too "
+        "high.",
+        f"To keep each together: --group-by '{pattern}' (instead of the current groups)"
         + (f"; {count(without, 'file')} without such a name would need one" if without else ""),
         tuple(
             Item(f"{name}: {count(len(groups), 'group')}, {', '.join(groups[:4])}{' …' if len(groups) > 4 else ''}")
             for name, groups in worst
         ),
-        {"pattern": pattern, "names": names, "divided": len(found)},
+        {"pattern": pattern, "names": names, "divided": len(divided)},
     )

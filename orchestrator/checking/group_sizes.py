@@ -20,7 +20,8 @@ def groups_are_classes(material: Material) -> Finding | None:
         "groups are classes",
         Weight.RUINS,
         f"The {len(held)} groups are the {held.shape[1]} classes under other names: each class is one group.",
-        "No group can be held back, so nothing can be scored. The groups were read from something that says the class.",
+        "No group can be held back, so nothing can be scored. The groups were read from something that repeats the "
+        "class.",
         _SAY,
         tuple(Item(f"{group}: {row.idxmax()}") for group, row in held.iterrows()),
     )
@@ -43,10 +44,10 @@ def dominant_group(material: Material) -> Finding | None:
     return Finding(
         "dominant group",
         Weight.LOOK,
-        f"{count(len(items), 'time')} one group holds more than half of the images.",
-        "A group is never divided: the split that holds it is mostly this group, and no split has its share of images. "
-        "It may be a name for what is unknown.",
-        "Check what the group is; finer groups, where there are such, are said with --group-by or --group-column.",
+        f"In {count(len(items), 'case')}, one group holds more than half of the images.",
+        "A group is never divided: its split consists mostly of this group, and no split gets its share of images. The "
+        "group may stand for everything unknown.",
+        "Check what the group is. If there are finer groups, name them with --group-by or --group-column.",
         tuple(items),
     )
 
@@ -75,7 +76,7 @@ def few_groups(material: Material) -> Finding | None:
         Weight.LOOK,
         f"{count(len(lonely), 'class', 'classes')} {'has' if len(lonely) == 1 else 'have'} a single group in valid or "
         "test.",
-        "The score of such a class is that of one patient or slide, and says little of others.",
-        "Add images of further groups, merge classes, or search on several partitions: --partitions 5",
+        "The score of such a class is that of one patient or slide, and says little about others.",
+        "Add images of more groups, merge classes, or search on several partitions: --partitions 5",
         items,
     )

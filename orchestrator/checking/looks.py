@@ -54,6 +54,6 @@ def look_of(pixels: Pixels) -> NDArray[np.float32]:
     saturation = few.max(axis=0) - few.min(axis=0)
     green = rows[:, :, 1].astype(np.int16)
     step = float(np.abs(green[:, 1:] - green[:, :-1]).mean()) if green.shape[1] > 1 else 0.0
-    found = [*few.mean(axis=1), *few.std(axis=1), *np.percentile(grey, (5, 50, 95))]
-    found += [saturation.mean(), saturation.std(), 20 * np.log1p(step)]
-    return np.array(found, dtype=np.float32)
+    look = [*few.mean(axis=1), *few.std(axis=1), *np.percentile(grey, (5, 50, 95))]
+    look += [saturation.mean(), saturation.std(), 20 * np.log1p(step)]
+    return np.array(look, dtype=np.float32)

@@ -21,7 +21,7 @@ def odd_intensities(material: Material) -> Finding | None:
     return Finding(
         "odd intensities",
         Weight.LOOK,
-        f"{count(number, 'image')} {'is' if number == 1 else 'are'} nearly black or white, or not read whole.",
+        f"{count(number, 'image')} {'is' if number == 1 else 'are'} nearly black or white, or not completely read.",
         f"What they show may not be what was recorded. {what}. By class: {where}.",
         advice or "Look at them; leave out those that show nothing.",
         items,
@@ -37,7 +37,7 @@ def intensity_rule(material: Material) -> Finding | None:
         "range of values",
         Weight.TOLD,
         f"{rule.nameless}.",
-        "One range for all images, never one of each: brightness stays comparable.",
+        "All images share one range, so brightness stays comparable.",
         rule.advice,
     )
 

@@ -29,7 +29,7 @@ def outliers(material: Material) -> Finding | None:
     """Per class the images with a local outlier factor of FROM or more."""
     labels = material.manifest["label"].to_numpy(dtype=object)
     files = material.manifest["file"].to_numpy(dtype=object)
-    found = list[tuple[float, str, str]]()
+    unlike = list[tuple[float, str, str]]()
     for label in sorted(set(labels)):
         places = np.flatnonzero(labels == label)
         if len(places) < LEAST_IMAGES:
@@ -37,23 +37,23 @@ def outliers(material: Material) -> Finding | None:
         factors = outlier_factors(material.features.values[places])
         low, high = np.percentile(factors, (25, 75))
         least = max(FROM, high + _FENCE * (high - low))
-        found += [
+        unlike += [
             (float(factor), str(files[place]), str(label))
             for factor, place in zip(factors, places, strict=True)
             if factor >= least
         ]
-    if not found:
+    if not unlike:
         return None
-    found.sort(key=lambda one: (-one[0], one[1]))
+    unlike.sort(key=lambda one: (-one[0], one[1]))
     return Finding(
         "outliers",
         Weight.LOOK,
-        f"{count(len(found), 'image')} {'is' if len(found) == 1 else 'are'} unlike the others of "
-        f"{'its' if len(found) == 1 else 'their'} class.",
-        f"By {material.features.words}. They may be of another stain, another kind, out of focus, or wrongly labelled; "
-        "they may as well be rare and right.",
+        f"{count(len(unlike), 'image')} {'is' if len(unlike) == 1 else 'are'} unlike the others of "
+        f"{'its' if len(unlike) == 1 else 'their'} class.",
+        f"Judged by {material.features.words}. They may be out of focus, wrongly labelled, or of another stain or "
+        "kind, but may just as well be rare and right.",
         "Look at them, and leave out or relabel what is wrong.",
-        tuple(Item(f"{file} ({label}): outlier factor {factor:.1f}", (file,)) for factor, file, label in found),
+        tuple(Item(f"{file} ({label}): outlier factor {factor:.1f}", (file,)) for factor, file, label in unlike),
         {"features": material.features.words, "from": FROM},
     )
 

@@ -66,17 +66,17 @@ class Reading:
         """(what, how it was read) for the user."""
         if self.listing is None:
             return ()
-        listing, found = self.listing, [("root", str(self.listing.root))]
+        listing, rows = self.listing, [("root", str(self.listing.root))]
         if listing.columns:
             beside = [name for name in listing.entries[0].extra if name != CONTENT] if listing.entries else []
             used = [name for name in listing.columns if name not in beside]
-            found.append(("columns", ", ".join(used) + (f"; not used: {', '.join(beside)}" if beside else "")))
+            rows.append(("columns", ", ".join(used) + (f"; not used: {', '.join(beside)}" if beside else "")))
         else:
-            found.append(("layout", _layout(listing)))
+            rows.append(("layout", _layout(listing)))
         if self.material is not None:
-            found.append(("group", self.material.dataset.group_meaning if self.material.groups_said else "not said"))
-            found.append(("splits", self._splits(self.material)))
-        return tuple(found)
+            rows.append(("group", self.material.dataset.group_meaning if self.material.groups_said else "not stated"))
+            rows.append(("splits", self._splits(self.material)))
+        return tuple(rows)
 
     def _splits(self, material: Material) -> str:
         if material.is_given:
@@ -226,19 +226,19 @@ def _places(manifest: pd.DataFrame, partition: Partition | None) -> dict[str, st
 
 
 def _facts(dataset: Dataset, progress: Progress) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    files, found = dataset.manifest["file"], list[tuple[str, str]]()
+    files, facts = dataset.manifest["file"], list[tuple[str, str]]()
     with ThreadPoolExecutor(max_workers=cpus()) as pool:
         for fact in pool.map(lambda file: facts_of(dataset.root / file), files):
-            found.append(fact)
-            progress("headers read", len(found), len(files))
-    return tuple(one for one, _ in found), tuple(camera for _, camera in found)
+            facts.append(fact)
+            progress("headers read", len(facts), len(files))
+    return tuple(one for one, _ in facts), tuple(camera for _, camera in facts)
 
 
 def _advice(data: DataRequest, dataset: Dataset) -> str:
     """How two images come into one group."""
     if dataset.group_meaning.startswith("column "):
-        return f"give both one group in {dataset.group_meaning}"
-    return "give both one group in a table of files, labels and groups (--data labels.csv --group-column NAME)"
+        return f"give both the same group in {dataset.group_meaning}"
+    return "give both the same group in a table of files, labels and groups (--data labels.csv --group-column NAME)"
 
 
 def _layout(listing: Listing) -> str:

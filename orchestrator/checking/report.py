@@ -34,8 +34,8 @@ def put_together(request: CheckRequest, reading: Reading) -> Told:
         listing = reading.listing
         refused = tuple(sorted([*listing.refused, *listing.other])) if listing is not None else ()
         return Told(source, "", reading.how, refused=refused, findings=stops, unusable=True)
-    found = [finding for look in FINDINGS if (finding := look(material)) is not None]
-    found.sort(key=lambda finding: list(Weight).index(finding.weight))
+    findings = [finding for look in FINDINGS if (finding := look(material)) is not None]
+    findings.sort(key=lambda finding: list(Weight).index(finding.weight))
     dataset = material.dataset
     refused = tuple((str(file), str(why)) for file, why in dataset.refused[["file", "reason"]].to_numpy().tolist())
     return Told(
@@ -47,7 +47,7 @@ def put_together(request: CheckRequest, reading: Reading) -> Told:
         _divided(material),
         samples(material),
         refused,
-        (*stops, *found),
+        (*stops, *findings),
         _following(material) if not stops else (),
         reading.unusable,
         dataset.synthetic,
@@ -138,7 +138,7 @@ def _stop(error: InputError) -> Finding:
         "stops a search",
         Weight.RUINS,
         f"A search stops here: {first}",
-        "Nothing is trained until it is put right.",
+        "Nothing is trained until this is fixed.",
         error.advice,
         tuple(Item(line.strip().removeprefix("- ")) for line in rest),
     )
@@ -174,8 +174,7 @@ def _divided(material: Material) -> str:
     if material.partition is None:
         return "Classes"
     if material.is_given:
-        return "Classes, with images and groups in each split as the data divides them"
+        return "Classes, with images and groups in each split, as the data are divided"
     made = material.partition
-    return (
-        f"Classes, with images and groups in each split as a search would divide them ({made.policy}, seed {made.seed})"
-    )
+    how = f"{made.policy}, seed {made.seed}"
+    return f"Classes, with images and groups in each split, as a search would divide them ({how})"

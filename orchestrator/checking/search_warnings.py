@@ -17,8 +17,8 @@ def search_warnings(material: Material) -> Finding | None:
     return Finding(
         "warnings of a search",
         Weight.LOOK,
-        f"{count(len(told), 'warning')} that a search gives of how the data were read.",
-        "It goes on as it was told; where the warning is right, images of one patient may lie in training and test.",
-        "Read each, and type what it proposes where it is right.",
+        f"A search gives {count(len(told), 'warning')} about how the data are read.",
+        "It goes on all the same; if a warning is right, images of one patient may lie in both training and test.",
+        "Read each one. If it is right, type what it proposes.",
         tuple(Item(note) for note in told),
     )

@@ -32,11 +32,11 @@ def odd_sizes(material: Material) -> Finding | None:
         "odd sizes",
         Weight.LOOK,
         f"{count(len(items), 'image')} {'is' if len(items) == 1 else 'are'} very small or of a very different size "
-        f"than most (the middle one has {median['width']} × {median['height']} pixels).",
-        f"All images are resized to one square. One with a side below {SMALL} pixels is blurred by it, and what is "
-        "much larger or smaller shows things at another scale.",
-        "Look whether they are thumbnails, whole fields among cells or pieces cut off at a rim; leave those out. Large "
-        "fields are cut with orch data patches DIR --output PATCHES",
+        f"than most (the median image has {median['width']} × {median['height']} pixels).",
+        f"All images are resized to one square. This blurs an image with a side below {SMALL} pixels, and much larger "
+        "or smaller images show things at another scale.",
+        "Check whether they are thumbnails, whole fields among single cells, or pieces cut off at an edge, and leave "
+        "those out. To cut large fields into patches: orch data patches DIR --output PATCHES",
         items,
         {"small": int(small.sum()), "far": int(far.sum())},
     )

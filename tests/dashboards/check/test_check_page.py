@@ -57,7 +57,7 @@ def test_the_heaviest_stands_first_and_the_overview_leads_to_it() -> None:
     assert places == sorted(places)
     assert places[-1] < page.index('<section id="classes">') < page.index('<section id="refused">')
     assert all(f'<a href="#finding-{number}">' in page for number in (1, 2, 3))
-    assert "1 finding would ruin a study, 1 worth a look." in page
+    assert "1 finding would ruin a study; 1 more is worth a look." in page
 
 
 def test_pictures_are_bounded_and_the_page_says_how_many_of_how_many() -> None:

@@ -136,7 +136,7 @@ def test_groups_that_nobody_said_are_asked_for_and_all_else_is_told(data: Path, 
     assert told["findings"]["conflicting labels"]["figures"]["pairs"] == 1
     assert [row["class"] for row in told["classes"]] == ["a", "b"]
     assert "groups" not in told["classes"][0]
-    assert told["read_as"]["group"] == "not said"
+    assert told["read_as"]["group"] == "not stated"
 
 
 def test_more_refused_than_allowed_does_not_end_the_check(data: Path, tmp_path: Path) -> None:
@@ -248,12 +248,12 @@ def test_what_is_no_content_and_tells_the_class(data: Path) -> None:
         assert isinstance(number, int)
         image = picture(number, side=72 if file[0] == "a" else 90)
         write_pictures(data, {file.replace(".png", ".bmp" if file[0] == "b" else ".png"): image})
-    items = [item["words"] for item in found(data, *GROUPS)["findings"]["class told by what is no content"]["items"]]
-    assert "size: every image of class a has 72 × 72 pixels, none of another class" in items
-    assert "format: every image of class b is BMP, none of another class" in items
+    items = [item["words"] for item in found(data, *GROUPS)["findings"]["class told by file properties"]["items"]]
+    assert "size: every image of class a has 72 × 72 pixels, and none of another class" in items
+    assert "format: every image of class b is BMP, and none of another class" in items
     write_pictures(data, {"a/p0_9.png": picture(99, side=90)})
     text = check(data, *GROUPS).output
-    assert "has 90 × 90 pixels, none of another class" not in text
+    assert "has 90 × 90 pixels, and none of another class" not in text
 
 
 def test_a_camera_that_took_one_class_alone(data: Path) -> None:
@@ -264,7 +264,7 @@ def test_a_camera_that_took_one_class_alone(data: Path) -> None:
         path = data / file.replace(".png", ".jpg")
         path.parent.mkdir(parents=True, exist_ok=True)
         picture(number).save(path, quality=95, **({"exif": exif} if file[0] == "b" else {}))
-    items = [item["words"] for item in found(data, *GROUPS)["findings"]["class told by what is no content"]["items"]]
+    items = [item["words"] for item in found(data, *GROUPS)["findings"]["class told by file properties"]["items"]]
     assert any(words.startswith("camera: every image of class b says Zeiss Axio") for words in items)
     assert all(words.isprintable() for words in items)
 
@@ -280,7 +280,7 @@ def test_black_borders_are_told_with_their_share_of_the_area(data: Path) -> None
     framed = Image.new("RGB", (144, 144))
     framed.paste(picture(1000), (20, 30))
     told = found(written(data, a__p0_0=framed), *GROUPS)["findings"]["black borders"]
-    assert told["title"] == "1 of 24 images has black borders: 75% of its area in the mean, 75% at most."
+    assert told["title"] == "1 of 24 images has black borders: 75% of the area on average, 75% at most."
     assert told["weight"] == "told"
     assert "--set image.borders=cropped" in told["advice"]
     assert told["figures"] == {"images": 1, "mean": 0.75, "most": 0.75}
