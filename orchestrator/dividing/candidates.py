@@ -73,7 +73,7 @@ def candidates(
     search with --partitions would use, the first among them. Raises InputError where a search could make none.
     """
     own = divide(space, dataset.manifest, seed)
-    found: dict[str, tuple[Partition, list[str]]] = {own.id: (own, [_called(own)])}
+    by_id: dict[str, tuple[Partition, list[str]]] = {own.id: (own, [_called(own)])}
     impossible: list[Impossible] = []
     for how, make in _ways(dataset, space, own, seed, seeds, partitions):
         try:
@@ -81,10 +81,10 @@ def candidates(
         except InputError as error:
             impossible.append(Impossible(how, error.message))
             continue
-        names = found.setdefault(partition.id, (partition, []))[1]
+        names = by_id.setdefault(partition.id, (partition, []))[1]
         names.extend([how] if how not in names else [])
     targets = space.partition.targets
-    told = [_told(dataset, pairs, targets, one, names, one is own) for one, names in found.values()]
+    told = [_told(dataset, pairs, targets, one, names, one is own) for one, names in by_id.values()]
     told[1:] = sorted(told[1:], key=lambda one: (bool(one.faults), not one.is_complete, one.by_images, one.by_both))
     return told, impossible
 
@@ -99,7 +99,7 @@ def _ways(
             yield _called(fold), partial(_same, fold)
     else:
         for place in range(1, partitions):
-            how = f"partition {place + 1} of {partitions}, the test split of the first"
+            how = f"partition {place + 1} of {partitions}, with the test split of the first"
             yield how, partial(_rotated, manifest, own, place, seed)
     for number in range(seed, seed + seeds):
         make = partial(make_partition, manifest, "stratified", seed=number, targets=targets)
@@ -118,7 +118,7 @@ def _rotated(manifest: pd.DataFrame, own: Partition, place: int, seed: int) -> P
 
 def _called(partition: Partition) -> str:
     if fold := partition.details.get("valid_fold"):
-        return f"given, fold {fold} in valid"
+        return f"given, with fold {fold} as valid"
     return f"stratified, seed {partition.seed}" if partition.policy == "stratified" else partition.policy
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.dividing.candidates import Candidate, Impossible
+from orchestrator.results.names import thousands
 from orchestrator.results.report import Report, columns
 from trainables.data.dataset import Dataset, fingerprint
 from trainables.data.filling import Triple
@@ -15,37 +16,37 @@ from trainables.data.partition import splits
 def split_report(
     source: str,
     dataset: Dataset,
-    found: Sequence[Candidate],
+    candidates: Sequence[Candidate],
     impossible: Sequence[Impossible],
     targets: Triple,
     chosen: int,
     every: bool,
 ) -> Report:
-    """chosen: place of the candidate that is told class by class; every: all of them are."""
+    """chosen: place of the candidate that is shown class by class; every: all of them are."""
     manifest = dataset.manifest
     independent = dataset.group_meaning == INDEPENDENT
-    groups = f"{manifest['group'].nunique():,} groups ({dataset.group_meaning})"
+    groups = f"{thousands(manifest['group'].nunique(), 'group')} ({dataset.group_meaning})"
     lines = [
-        f"{source}: {len(manifest):,} images, {manifest['label'].nunique()} classes, "
+        f"{source}: {thousands(len(manifest), 'image')}, {manifest['label'].nunique()} classes, "
         + (INDEPENDENT if independent else groups),
         *(["Synthetic images."] if dataset.synthetic else []),
         "",
-        *_overview(found),
+        *_overview(candidates),
         "",
         f"  images: mean of |target − share| over classes and splits, targets {_shares(targets)} (stratified)",
         "  pixels, groups: the same for pixels, and for numbers of groups with a third each (ifp, ifpo)",
-        "  copies: pairs of near-duplicates in two splits. *: what a search takes by itself",
+        "  copies: pairs of near-duplicates in two splits. *: what a search takes by default",
     ]
-    for place, one in enumerate(found):
+    for place, one in enumerate(candidates):
         if every or place == chosen:
             lines += ["", f"{place + 1}: {', '.join(one.how)}, partition {one.partition.id}", *_classes(one)]
     if impossible:
         lines += ["", "Not possible here", *(f"  {one.how}: {' '.join(one.why.split())}" for one in impossible)]
-    refused = [(place, one) for place, one in enumerate(found, 1) if one.faults]
+    refused = [(place, one) for place, one in enumerate(candidates, 1) if one.faults]
     if refused:
         lines += [
             "",
-            "A search would refuse",
+            "A search would refuse these",
             *(f"  {place}: {' '.join(one.faults.split())}" for place, one in refused),
         ]
     data = {
@@ -55,7 +56,7 @@ def split_report(
         "group_meaning": dataset.group_meaning,
         "targets": list(targets),
         "chosen": chosen + 1,
-        "candidates": [_as_data(place, one, dataset) for place, one in enumerate(found, 1)],
+        "candidates": [_as_data(place, one, dataset) for place, one in enumerate(candidates, 1)],
         "impossible": [{"how": one.how, "why": one.why} for one in impossible],
     }
     return Report(tuple(lines), data)
@@ -68,9 +69,9 @@ def fingerprints(dataset: Dataset, candidate: Candidate) -> tuple[str, str]:
     return fingerprint(manifest[seen]), fingerprint(manifest[~seen])
 
 
-def _overview(found: Sequence[Candidate]) -> list[str]:
+def _overview(candidates: Sequence[Candidate]) -> list[str]:
     rows = [["", "", "how", "images", "pixels, groups", "complete", "copies"]]
-    for place, one in enumerate(found, 1):
+    for place, one in enumerate(candidates, 1):
         complete = "no: refused" if one.faults else "yes" if one.is_complete else "no"
         numbers = [f"{one.by_images:.4f}", f"{one.by_both:.4f}", complete, str(one.copies)]
         rows.append(["*" if one.is_taken else "", str(place), " = ".join(one.how), *numbers])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from orchestrator.results.names import thousands
 from orchestrator.store.errors import InputError
 from orchestrator.store.storage import LocalStorage
 from orchestrator.study.rule_of_reading import typed_reading
@@ -49,7 +50,7 @@ def write_shared(path: Path, content: bytes, option: str = "--output") -> None:
     storage = LocalStorage(path.parent)
     if not storage.create(path.name, content) and storage.read(path.name) != content:
         raise InputError(
-            f"{path} is there already and holds something else", f"Give another {option}, or remove the file yourself."
+            f"{path} already exists and holds something else", f"Give another {option}, or remove the file yourself."
         )
 
 
@@ -76,18 +77,18 @@ def _check_read_back(dataset: Dataset, partition: Partition, content: bytes) -> 
         table = Path(folder) / "shared.csv"
         table.write_bytes(content)
         try:
-            found = with_groups(list_source(table, options), options.group_by).entries
+            entries = with_groups(list_source(table, options), options.group_by).entries
         except InputError as error:
             why = error.message.replace(f"dataset {table}: ", "")
             raise InputError(f"the partition cannot be written as a table: {why}", _RENAME) from error
-    read = [(entry.file, entry.label, entry.group, entry.split) for entry in found]
+    read = [(entry.file, entry.label, entry.group, entry.split) for entry in entries]
     manifest = dataset.manifest
     meant = list(zip(manifest["file"], manifest["label"], manifest["group"], splits(manifest, partition), strict=True))
     other = [one[0] for one, two in zip(meant, read, strict=True) if one != two]
     if other:
         raise InputError(
-            f"the partition cannot be written as a table: {len(other)} rows would be read otherwise, for instance that "
-            f"of {other[0]!r}",
+            f"the partition cannot be written as a table: {thousands(len(other), 'row')} would be read differently, "
+            f"for instance that of {other[0]!r}",
             _RENAME,
         )
 

@@ -53,7 +53,7 @@ def test_candidates_begin_with_what_a_search_takes(data: Path) -> None:
     assert sorted(ways) == sorted(
         [
             *("stratified, seed 0", "stratified, seed 1", "stratified, seed 2", "psp", "ifp", "ifpo"),
-            *(f"partition {place} of 3, the test split of the first" for place in (2, 3)),
+            *(f"partition {place} of 3, with the test split of the first" for place in (2, 3)),
         ]
     )
     distances = [one["by_images"] for one in found["candidates"][1:]]
@@ -165,8 +165,8 @@ def test_a_given_partition_and_folds_are_candidates(data: Path, tmp_path: Path) 
         data / "t.csv", "file,label,patient,fold", [(file, file[0], patient[file], fold[file]) for file in files]
     )
     found = told(table, "--fold-column", "fold", "--test-fold", "2", "--seeds", "1")
-    assert found["candidates"][0]["how"] == ["given, fold 0 in valid"]
-    assert ["given, fold 1 in valid"] in [one["how"] for one in found["candidates"]]
+    assert found["candidates"][0]["how"] == ["given, with fold 0 as valid"]
+    assert ["given, with fold 1 as valid"] in [one["how"] for one in found["candidates"]]
     table = write_table(
         data / "g.csv",
         "file,label,patient,split",
