@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.energy.cost import Cost
 from orchestrator.energy.coverage import coverage, hours_text
-from orchestrator.results.names import counted
+from orchestrator.results.names import counted, counted_who
 
 
 def cost_text(name: str, cost: Cost) -> str:
@@ -15,7 +15,7 @@ def cost_text(name: str, cost: Cost) -> str:
     attempts = sum(segment.attempts for segment in cost.segments)
     configurations = len({name for one in cost.segments if one.segment for name in one.segment.configurations})
     trained = f"{counted(results, 'repeat')} of {counted(configurations, 'configuration')}"
-    lines = [f"{name}: {trained}, {counted(attempts, 'attempt')}, one repeat or several each", ""]
+    lines = [f"{name}: {trained}, trained in {counted(attempts, 'attempt')} of one repeat or several", ""]
     for device in cost.devices:
         unit = "GPU hours" if device.kind == "cuda" else "core hours"
         lines.append(f"{hours_text(device.hours):>12} {unit:<10}  {device.device or 'unknown device'}")
@@ -26,8 +26,8 @@ def cost_text(name: str, cost: Cost) -> str:
         if device.rated_hours > 0:
             what = "per GPU" if device.kind == "cuda" else "per core"
             lines.append(
-                f"{_energy(device.rated_kwh)} as {device.rating.watts:g} W {what} × {hours_text(device.rated_hours)} h "
-                f"({device.rating.source})"
+                f"{_energy(device.rated_kwh)} estimated as {device.rating.watts:g} W {what} × "
+                f"{hours_text(device.rated_hours)} h ({device.rating.source})"
             )
     lines += [
         f"{_energy(cost.kwh)} in all",
@@ -35,16 +35,17 @@ def cost_text(name: str, cost: Cost) -> str:
     ]
     without_end = sum(segment.without_end for segment in cost.segments)
     if without_end:
-        lines.append(f"{counted(without_end, 'attempt')} left no end; what they took is not in these numbers.")
+        have = counted_who(without_end, "attempt", "has", "have")
+        lines.append(f"{have} no recorded end; that time is not included.")
     if any(device.kind == "cuda" and device.rated_hours for device in cost.devices):
-        lines.append("Rated power of a GPU is its own; the machine around it is not in it.")
+        lines.append("The rated power of a GPU covers the GPU alone, not the machine around it.")
     return "\n".join([*lines, coverage(cost), "", *_saved(name, cost)])
 
 
 def _saved(name: str, cost: Cost) -> list[str]:
     if not cost.passes:
         return ["Nothing was cached: every step went through the whole network."]
-    lines = ["Frozen layers, passes of one image counted from the results:"]
+    lines = ["Passes of one image through frozen layers, counted from the results:"]
     for passes in cost.passes:
         scope = passes.scope
         depth = f" u={scope.unfrozen}" if scope.unfrozen else f" {scope.name}" if scope.trains_body else ""
@@ -52,7 +53,7 @@ def _saved(name: str, cost: Cost) -> list[str]:
         spent = passes.hours_made
         if passes.seconds_each is not None and spent is not None and passes.hours_saved is not None:
             line += (
-                f", estimated {hours_text(spent)} h spent, {hours_text(passes.hours_saved)} h not spent "
+                f", an estimated {hours_text(spent)} h spent and {hours_text(passes.hours_saved)} h saved "
                 f"({passes.seconds_each:.3g} s each on {passes.device})"
             )
         lines.append(line)

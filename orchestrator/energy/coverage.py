@@ -10,10 +10,10 @@ def coverage(cost: Cost) -> str:
     """How long commands ran, and how much of it the energy covers: one sentence or two."""
     rest = "starting, decoding images, computing features and tests"
     if cost.covered is None:
-        return f"How long searches ran is not in the records; the energy covers trainings alone, not {rest}."
+        return f"The records do not say how long searches ran; the energy covers training only, not {rest}."
     ran = ", ".join(f"{act} {hours_text(hours)} h" for act, hours in cost.run_hours.items())
     hosts = counted(len({reading.host for reading in cost.searches}), "machine")
-    rest = f": the rest, {rest}, is not in it" if cost.covered < 0.995 else ""
+    rest = f", but not the rest: {rest}" if cost.covered < 0.995 else ""
     return f"Commands ran on {hosts} ({ran}); the energy covers {covered_share(cost)} of that time{rest}."
 
 

@@ -108,7 +108,7 @@ def intensity_of(country: str | None, kg_per_kwh: float | None) -> Intensity:
         if not 0 <= kg_per_kwh < 10:
             raise InputError(
                 f"--kg-per-kwh {kg_per_kwh:g}: expected kilograms per kilowatt-hour, from 0 to 10",
-                "A value in grams is divided by 1000: --kg-per-kwh 0.381",
+                "Divide a value in grams by 1000: --kg-per-kwh 0.381",
             )
         return Intensity(kg_per_kwh, "given", "--kg-per-kwh", None)
     wanted = (country or WORLD).strip()
@@ -120,5 +120,5 @@ def intensity_of(country: str | None, kg_per_kwh: float | None) -> Intensity:
     hint = f"Nearest: {', '.join(names[name] for name in near)}. " if near else ""
     raise InputError(
         f"country {country!r}: expected one of {', '.join(_GRAMS)}",
-        f"{hint}For any other place give its number: --kg-per-kwh 0.57",
+        f"{hint}For any other place, give the number: --kg-per-kwh 0.57",
     )

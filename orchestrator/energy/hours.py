@@ -79,8 +79,8 @@ def segment_hours(storage: Storage, gpus_per_host: int = 1, repeats: Repeats | N
     """
     finals = _finals(read_repeats(storage) if repeats is None else repeats)
     names = sorted({*storage.list(SEGMENTS), *finals})
-    found = [_segment(storage, name, finals.get(name, [])) for name in names]
-    busy = [segment for segment in found if segment.attempts or segment.repeats]
+    segments = [_segment(storage, name, finals.get(name, [])) for name in names]
+    busy = [segment for segment in segments if segment.attempts or segment.repeats]
     shares = _shares(busy, gpus_per_host)
     return tuple(_with_share(segment, shares) for segment in busy)
 
@@ -107,7 +107,7 @@ class _Final:
 
 def _finals(repeats: Repeats) -> dict[str, list[_Final]]:
     """By the id of the segment that each was trained in."""
-    found: dict[str, list[_Final]] = defaultdict(list)
+    by_segment: dict[str, list[_Final]] = defaultdict(list)
     read = functools.cache(read_recipe)
     columns = ("recipe", "host", "device", "seconds", "history_epochs")
     for text, host, device, seconds, epochs in zip(*(repeats.table[name].tolist() for name in columns), strict=True):
@@ -116,8 +116,8 @@ def _finals(repeats: Repeats) -> dict[str, list[_Final]]:
             known = seconds == seconds
             # seconds are those of earlier segments too
             here = seconds * (1 - min(recipe.segment.start / max(epochs, 1), 1)) if known else 0.0
-            found[recipe.segment.id].append(_Final(recipe, host or "", device or "", here))
-    return found
+            by_segment[recipe.segment.id].append(_Final(recipe, host or "", device or "", here))
+    return by_segment
 
 
 def read_recipe(text: object) -> Recipe | None:
@@ -131,7 +131,7 @@ def read_recipe(text: object) -> Recipe | None:
 def _segment(storage: Storage, name: str, finals: Sequence[_Final]) -> SegmentHours:
     folder = f"{SEGMENTS}/{name}"
     names = storage.list(folder)
-    numbers = sorted(number for found in names if (number := parse_attempt(found)) is not None)
+    numbers = sorted(number for entry in names if (number := parse_attempt(entry)) is not None)
     starts = {number: _note(storage, f"{folder}/attempt-{number}/started.json") for number in numbers}
     spans: list[tuple[str, Span]] = []
     without_end = 0
@@ -197,8 +197,8 @@ def _shares(segments: Sequence[SegmentHours], gpus_per_host: int) -> dict[tuple[
         if segment.kind == "cuda":
             for host, span in segment.spans:
                 spans[host, segment.device].append(span)
-    alone = {place: sum(end - start for start, end in found) for place, found in spans.items()}
-    return {place: together(found, gpus_per_host) / alone[place] for place, found in spans.items() if alone[place] > 0}
+    alone = {place: sum(end - start for start, end in own) for place, own in spans.items()}
+    return {place: together(own, gpus_per_host) / alone[place] for place, own in spans.items() if alone[place] > 0}
 
 
 def _with_share(segment: SegmentHours, shares: Mapping[tuple[str, str], float]) -> SegmentHours:

@@ -78,7 +78,7 @@ class Gpu:
 
 def rapl_zones(powercap: Path = POWERCAP) -> list[RaplZone]:
     """Packages and memory whose counters this process may read; [] where there are none."""
-    found = []
+    zones = []
     for folder in sorted(powercap.glob("intel-rapl:*")):
         if not _ZONE.fullmatch(folder.name):
             continue
@@ -89,10 +89,10 @@ def rapl_zones(powercap: Path = POWERCAP) -> list[RaplZone]:
                 limit = int((folder / "max_energy_range_uj").read_text()) / 1e6
                 zone = RaplZone(folder, component, f"RAPL {name}", limit)
                 zone.joules()
-                found.append(zone)
+                zones.append(zone)
         except (OSError, ValueError):
             continue
-    return found
+    return zones
 
 
 def gpus() -> list[Gpu]:
@@ -102,13 +102,13 @@ def gpus() -> list[Gpu]:
         nvml.nvmlInit()
     except Exception:  # the package raises its own errors where there is no driver
         return []
-    found = []
+    counting = []
     for index in range(nvml.nvmlDeviceGetCount()):
         gpu = Gpu(nvml, nvml.nvmlDeviceGetHandleByIndex(index), f"NVML GPU {index}")
         with contextlib.suppress(OSError):
             gpu.joules()
-            found.append(gpu)
-    return found
+            counting.append(gpu)
+    return counting
 
 
 def counters() -> list[Counter]:
@@ -205,12 +205,12 @@ def metered(storage: Storage, act: str = "search", every_s: float = EVERY_S) -> 
 
 def readings(storage: Storage) -> tuple[Reading, ...]:
     """All readings of a study, oldest first; files that are none are passed over, which is noted."""
-    found = []
+    whole = []
     for name in storage.list(READINGS):
         path = f"{READINGS}/{name}"
         with passed_over(storage, path):
-            found.append(_reading(storage.read(path), path))
-    return tuple(sorted(found, key=lambda reading: reading.started))
+            whole.append(_reading(storage.read(path), path))
+    return tuple(sorted(whole, key=lambda reading: reading.started))
 
 
 def _reading(content: bytes, path: str) -> Reading:
@@ -222,4 +222,4 @@ def _reading(content: bytes, path: str) -> Reading:
         ended = started + float(note["seconds"])
         return Reading(str(note["host"]), started, ended, joules, sources, str(note.get("act", "search")))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise DamagedRecordError(f"{path} is not a whole reading: {first_line(error)}") from error
+        raise DamagedRecordError(f"{path} is not a complete reading: {first_line(error)}") from error

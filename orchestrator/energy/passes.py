@@ -101,11 +101,11 @@ def count_passes(storage: Storage, repeats: Repeats | None = None) -> tuple[Pass
         epochs = int(repeats.start[place + 1] - repeats.start[place]) - 1
         needed[key] += epochs * training + (epochs + 1) * scored
         stored[key][_set_of_views(partition, c)] = views
-    found = []
+    kinds = []
     for key, count in sorted(needed.items()):
         passes = Passes(*key, without_cache=count, made=sum(stored[key].values()))
-        found.append(_with_rate(storage, passes))
-    return tuple(found)
+        kinds.append(_with_rate(storage, passes))
+    return tuple(kinds)
 
 
 def keep_rate(storage: Storage, passes: Passes, seconds_each: float, device: str) -> Passes:
@@ -148,7 +148,7 @@ def _set_of_views(partition: str, c: Configuration) -> str:
 def _layers(repeats: Repeats) -> list[str]:
     """Where the frozen part ended of each repeat, from its recipe; "" where that does not say."""
     recipe = functools.cache(read_recipe)
-    return [found.frontier if (found := recipe(text)) else "" for text in repeats.table["recipe"]]
+    return [read.frontier if (read := recipe(text)) else "" for text in repeats.table["recipe"]]
 
 
 def _configuration(storage: Storage, name: str) -> Configuration | None:
@@ -163,6 +163,6 @@ def _with_rate(storage: Storage, passes: Passes) -> Passes:
         note = json_object(storage.read(path), path)
         seconds, device = note.get("seconds_each"), note.get("device")
         if not isinstance(seconds, float | int) or not 0 <= seconds < _FOREVER_S or not isinstance(device, str):
-            raise DamagedRecordError(f"{path} is not the time of a pass: expected seconds_each and device")
+            raise DamagedRecordError(f"{path} does not hold the time of a pass: expected seconds_each and device")
         return replace(passes, seconds_each=float(seconds), device=device)
     return passes

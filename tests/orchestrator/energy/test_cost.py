@@ -163,7 +163,7 @@ def add_reading(storage: LocalStorage, act: str, start: float, seconds: float, *
 def test_the_share_of_the_hours_that_the_energy_covers_is_said(tmp_path: Path) -> None:
     storage = gpu_study(tmp_path, [(600, 1500), (900, 1200)], ["a", "a"])
     assert cost_of(storage, WORLD).covered is None
-    assert "How long searches ran is not in the records" in cost_text("x", cost_of(storage, WORLD))
+    assert "The records do not say how long searches ran" in cost_text("x", cost_of(storage, WORLD))
     add_reading(storage, "search", 0, 3600)
     spent = cost_of(storage, WORLD)
     assert spent.covered == pytest.approx(0.25)
@@ -174,7 +174,7 @@ def test_the_share_of_the_hours_that_the_energy_covers_is_said(tmp_path: Path) -
     assert (spent.as_json()["covered_share"], spent.as_json()["run_hours"]) == (spent.covered, spent.run_hours)
     told = cost_text("x", spent)
     assert "Commands ran on 1 machine (evaluation 0.25 h, search 1 h); the energy covers 20% of that time" in told
-    assert "the rest, starting, decoding images, computing features and tests, is not in it." in told
+    assert ", but not the rest: starting, decoding images, computing features and tests." in told
     add_reading(storage, "search", 0, 3600, joules={"cpu": 100.0}, sources=["RAPL"])
     assert cost_of(storage, WORLD).covered == pytest.approx(0.2), "the GPU's energy is not in it"
     add_reading(storage, "search", 0, 3600, joules={"gpu": 100.0}, sources=["NVML GPU 0"])
