@@ -42,7 +42,7 @@ def check_output(output: Path, options: CutOptions) -> None:
     """Raises InputError where `output` holds anything but what this very cut began to write."""
     if options.source.is_dir() and output.resolve().is_relative_to(options.source.resolve()):
         raise InputError(
-            f"--output {output}: lies within the images that are cut", "Name a folder beside them: --output DIR"
+            f"--output {output}: lies within the folder of the images to cut", "Name a folder beside it: --output DIR"
         )
     if not output.exists():
         return
@@ -106,7 +106,7 @@ def _write_source(plan: CutPlan, number: int, overview: str, storage: LocalStora
     except RefusedImageError as error:
         raise _changed(plan, number, error.reason) from error
     if content_hash(pixels) != one.content:
-        raise _changed(plan, number, "its pixels are others than a moment ago")
+        raise _changed(plan, number, "its pixels are not those of a moment ago")
     storage.create(overview, overview_of(pixels))
     pairs = ((file, png) for file, (_, png) in zip(files, patches_of(pixels, one), strict=True))
     while some := list(islice(pairs, _AT_ONCE)):
@@ -115,7 +115,9 @@ def _write_source(plan: CutPlan, number: int, overview: str, storage: LocalStora
 
 def _changed(plan: CutPlan, number: int, how: str) -> InputError:
     file = plan.sources[number].entry.file
-    return InputError(f"{plan.subject}: {file} changed while it was cut: {how}", "Put it back, then go on.")
+    return InputError(
+        f"{plan.subject}: {file} changed while it was being cut: {how}", "Put it back, then run the command again."
+    )
 
 
 def _check_settings(output: Path, there: Mapping[str, Any], options: CutOptions) -> None:
@@ -124,7 +126,7 @@ def _check_settings(output: Path, there: Mapping[str, Any], options: CutOptions)
     if different:
         said = "; ".join(f"{_option(name)} {_shown(there.get(name))}, now {_shown(asked[name])}" for name in different)
         raise InputError(
-            f"--output {output}: holds patches that were cut otherwise: {said}",
+            f"--output {output}: holds patches that were cut with other options: {said}",
             "Name another folder, --output DIR, or give the same options to go on.",
         )
 

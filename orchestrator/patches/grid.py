@@ -62,13 +62,13 @@ class Grid:
     def places(self) -> list[tuple[int, int, int, int]]:
         """(x, y, width, height) of every square in pixels of the source, row by row."""
         side_x, side_y = self.size / self.across, self.size / self.down
-        found = []
+        places = []
         for row in range(self.rows):
             for column in range(self.columns):
                 left, top = round(column * side_x), round(row * side_y)
                 right, bottom = round((column + 1) * side_x), round((row + 1) * side_y)
-                found.append((self.margin.left + left, self.margin.top + top, right - left, bottom - top))
-        return found
+                places.append((self.margin.left + left, self.margin.top + top, right - left, bottom - top))
+        return places
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,9 @@ def _safe(name: str) -> str:
 
 
 def _untaken(name: str, taken: set[str]) -> str:
-    found, number = name, 1
-    while found.casefold() in taken:
+    free, number = name, 1
+    while free.casefold() in taken:
         number += 1
-        found = f"{name}-{number}"
-    taken.add(found.casefold())
-    return found
+        free = f"{name}-{number}"
+    taken.add(free.casefold())
+    return free

@@ -111,11 +111,11 @@ def _scales(listing: Listing, entries: Sequence[Entry], options: CutOptions) -> 
     silent = [file for file, scale in scales.items() if scale is None]
     if options.um_per_pixel is not None and silent:
         faults.add(
-            f"{len(silent)} of {len(entries)} files do not say how many µm a pixel is: {named(silent)}; "
-            f"--um-per-pixel {options.um_per_pixel:g} needs it of every image"
+            f"{len(silent)} of {len(entries)} files do not state µm per pixel: {named(silent)}; "
+            f"--um-per-pixel {options.um_per_pixel:g} needs it for every image"
         )
     faults.raise_if_any(
-        "Say it for files that do not: --source-um-per-pixel N, or the name of a column. Or leave --um-per-pixel out."
+        "State it for these files with --source-um-per-pixel N or the name of a column, or leave --um-per-pixel out."
     )
     return scales
 
@@ -141,13 +141,13 @@ def _check(
             continue
         if not any(one.squares for one in own):
             faults.add(
-                f"class {label!r}: none of its {len(own)} images holds a patch of {options.size} pixels beside its "
-                "margin: give a smaller --size, --margin 0 or a smaller --um-per-pixel"
+                f"class {label!r}: none of its {len(own)} images has room for a patch of {options.size} pixels inside "
+                "its margin: give a smaller --size, --margin 0 or a smaller --um-per-pixel"
             )
         else:
             most = max(square.tissue for one in own for square in one.squares)
             faults.add(
-                f"class {label!r}: every patch is background, the fullest one has {most:.1%} tissue, expected at least "
-                f"{options.least_tissue:.1%}: lower it, --least-tissue {most:.4f} or 0"
+                f"class {label!r}: every patch counts as background: the fullest one has {most:.1%} tissue, expected "
+                f"at least {options.least_tissue:.1%}; lower it with --least-tissue {most:.4f} or 0"
             )
-    faults.raise_if_any("Change what is named, then run the same command again. Nothing was written.")
+    faults.raise_if_any("Fix this, then run the same command again. Nothing was written.")

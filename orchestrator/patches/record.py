@@ -90,7 +90,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         record = json_object(LocalStorage(folder).read(RECORD), str(path))
     except FileNotFoundError:
         raise InputError(
-            f"{folder}: expected a folder that was cut into patches, found no {RECORD} there",
+            f"{folder}: expected a folder of cut patches, found no {RECORD} there",
             f"Make one: orch data patches DIR --output {folder}",
         ) from None
     if record.get("version") != VERSION:

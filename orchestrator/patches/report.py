@@ -32,17 +32,20 @@ def lines_of(plan: CutPlan, need: Need, output: Path) -> list[str]:
     ]
     rows.append(("all", "", "", str(plan.patches), *_shares(plan.pixels), ""))
     lost = plan.pixels.lost / plan.pixels.all if plan.pixels.all else 0.0
+    missing = f"{need.patches} patch{'' if need.patches == 1 else 'es'}"
+    if need.written:
+        missing = f"the {need.patches} of {need.patches + need.written} patches that {output} still lacks"
     return [
         *_table(_HEADER, rows),
         "",
-        f"{plan.patches} patches of {plan.options.size}×{plan.options.size} from {len(plan.sources)} source images; "
-        f"{lost:.2%} of the pixels are lost. Shares are of a source's pixels, tissue of a patch's.",
+        f"{plan.patches} patch{'' if plan.patches == 1 else 'es'} of {plan.options.size}×{plan.options.size} from "
+        f"{len(plan.sources)} source image{'' if len(plan.sources) == 1 else 's'}; {lost:.2%} of the pixels are lost. "
+        "Shares are of a source's pixels; for tissue, of a patch's.",
         *_about_scale(plan),
         *_about_images(plan),
         _about_groups(plan),
-        f"Disk: about {need.bytes / 1e6:.1f} MB for {need.patches} patches"
-        + (f" that {output} lacks of {need.patches + need.written}" if need.written else "")
-        + f", by one measured in each image; {need.free / 1e9:.1f} GB are free.",
+        f"Disk: about {need.bytes / 1e6:.1f} MB for {missing}, estimated from one patch of each image; "
+        f"{need.free / 1e9:.1f} GB are free.",
     ]
 
 
@@ -84,7 +87,7 @@ def _about_scale(plan: CutPlan) -> list[str]:
     said = [one.scale for one in plan.sources if one.scale is not None]
     lines = []
     if len(said) < len(plan.sources):
-        lines.append(f"µm per pixel: {len(plan.sources) - len(said)} of {len(plan.sources)} files do not say it.")
+        lines.append(f"µm per pixel: {len(plan.sources) - len(said)} of {len(plan.sources)} files do not state it.")
     oblong = [one.entry.file for one in plan.sources if one.scale is not None and not one.scale.is_square]
     if oblong and not plan.options.um_per_pixel:
         lines.append(f"Warning: pixels of {named(oblong)} are not square; --um-per-pixel makes them so.")
@@ -93,19 +96,20 @@ def _about_scale(plan: CutPlan) -> list[str]:
         sizes = sorted(value for scale in said for value in (scale.x, scale.y))
         wanted = plan.options.um_per_pixel
         spread = f"{sizes[0]:.4g}" if sizes[-1] / sizes[0] < 1.0005 else f"{sizes[0]:.4g} to {sizes[-1]:.4g}"
-        lines.append(f"µm per pixel: {spread}, by {by}" + (f"; resampled to {wanted:g}." if wanted else "; kept."))
+        lines.append(f"µm per pixel: {spread}, from {by}" + (f"; resampled to {wanted:g}." if wanted else "; kept."))
         if wanted and sizes[-1] > wanted * _ALIKE:
-            lines.append("Warning: images are enlarged by this, which adds no detail.")
+            lines.append("Warning: this enlarges images, which adds no detail.")
         if not wanted and sizes[-1] > sizes[0] * _ALIKE:
             lines.append(
-                f"Warning: cells differ in size between these images; --um-per-pixel {sizes[-1]:.4g} makes them alike."
+                "Warning: these images have different scales, so cells differ in size; "
+                f"--um-per-pixel {sizes[-1]:.4g} makes them alike."
             )
     return lines
 
 
 def _about_groups(plan: CutPlan) -> str:
     if plan.group_meaning == OF_THE_SOURCE:
-        advice = "Where a patient or slide has several images, say which: --group-column NAME, --group-by RULE."
+        advice = "If a patient or slide has several images, say which: --group-column NAME, --group-by RULE."
         return f"Group: {OF_THE_SOURCE}. {advice}"
     return f"Group: {plan.group_meaning}."
 
@@ -113,13 +117,14 @@ def _about_groups(plan: CutPlan) -> str:
 def _about_images(plan: CutPlan) -> list[str]:
     lines = [f"Not used: {file}: {reason}" for file, reason in plan.refused]
     if plan.other:
-        lines.append(f"Passed over: {plan.other} files that are no images, or that the table does not name.")
+        lines.append(f"Passed over: {plan.other} files that are not images or not in the table.")
     empty = [one.entry.file for one, files in zip(plan.sources, plan.files, strict=True) if not files]
     if empty:
         lines.append(f"Without a patch: {', '.join(empty)}")
     unseen = sum(one.tissue_by not in ("saturation", "variance") for one in plan.sources)
     if unseen:
-        lines.append(f"In {unseen} images nothing stands out of a background: all of them counts as tissue.")
+        where = "1 image" if unseen == 1 else f"{unseen} images"
+        lines.append(f"In {where} no background stands out, so all of it counts as tissue.")
     return lines
 
 

@@ -38,13 +38,13 @@ def scale_of(path: Path) -> Scale | None:
     """What the file says; None where it does not, or where its header cannot be read (nor can its pixels then)."""
     try:
         with Image.open(path) as image:
-            found = _of_tiff(image) if isinstance(image, TiffImageFile) else _of_dpi(image)
+            scale = _of_tiff(image) if isinstance(image, TiffImageFile) else _of_dpi(image)
             lying = image.getexif().get(_ORIENTATION) in _LYING
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None
-    if found is None or not (0 < found.x <= WIDEST_UM and 0 < found.y <= WIDEST_UM):
+    if scale is None or not (0 < scale.x <= WIDEST_UM and 0 < scale.y <= WIDEST_UM):
         return None
-    return Scale(found.y, found.x, found.said_by) if lying else found
+    return Scale(scale.y, scale.x, scale.said_by) if lying else scale
 
 
 def stated_scale(written: str) -> Scale | None:

@@ -24,15 +24,15 @@ class Verdict:
 
 def verdicts_of(folder: Path) -> dict[str, Verdict]:
     """File → the last verdict on it; a verdict that was taken back leaves none."""
-    found: dict[str, Verdict] = {}
+    verdicts: dict[str, Verdict] = {}
     for line in appended(folder / VERDICTS):
         said = line.get("set")
         for file, is_rejected in said.items() if isinstance(said, dict) else ():
             if isinstance(is_rejected, bool):
-                found[file] = Verdict(is_rejected, str(line.get("by", "")), str(line.get("at", "")))
+                verdicts[file] = Verdict(is_rejected, str(line.get("by", "")), str(line.get("at", "")))
             else:
-                found.pop(file, None)
-    return found
+                verdicts.pop(file, None)
+    return verdicts
 
 
 def decide(folder: Path, record: Mapping[str, Any], by: str, said: Mapping[str, bool | None]) -> dict[str, Verdict]:

@@ -153,8 +153,11 @@ def test_resampling_makes_scales_alike(tmp_path: Path) -> None:
         (tmp_path / "fields" / label).mkdir(parents=True)
         Image.fromarray(field(ord(label))).save(tmp_path / "fields" / label / "s.png", dpi=(25_400 / um,) * 2)
     told = cut(tmp_path / "fields", tmp_path / "plain", "--plan").output
-    assert "µm per pixel: 0.5 to 1, by dots per inch; kept." in told
-    assert "Warning: cells differ in size between these images; --um-per-pixel 1 makes them alike." in told
+    assert "µm per pixel: 0.5 to 1, from dots per inch; kept." in told
+    assert (
+        "Warning: these images have different scales, so cells differ in size; --um-per-pixel 1 makes them alike."
+        in told
+    )
     result = cut(tmp_path / "fields", tmp_path / "out", "--um-per-pixel", "1", "--margin", "0")
     assert result.exit_code == 0, result.output
     rows = rows_of(tmp_path / "out")
@@ -188,7 +191,7 @@ def test_columns_that_would_be_read_as_ours_are_told_apart() -> None:
 def test_files_that_do_not_say_their_scale_are_told_it(fields: Path, tmp_path: Path) -> None:
     refused(
         cut(fields, tmp_path / "out", "--um-per-pixel", "1"),
-        "6 of 6 files do not say how many µm a pixel is: 'a/slide0.png'",
+        "6 of 6 files do not state µm per pixel: 'a/slide0.png'",
         "--source-um-per-pixel N",
     )
     said = cut(fields, tmp_path / "out", "--um-per-pixel", "1", "--source-um-per-pixel", "0.5", "--json", "--plan")
@@ -210,8 +213,8 @@ def test_what_is_there_is_never_written_over(fields: Path, tmp_path: Path) -> No
     out = tmp_path / "other"
     assert cut(fields, out).exit_code == 0
     before = files_in(out)
-    refused(cut(fields, out, "--least-tissue", "0.2"), "cut otherwise: --least-tissue 0.01, now 0.2")
-    refused(cut(fields, fields / "patches"), "lies within the images")
+    refused(cut(fields, out, "--least-tissue", "0.2"), "cut with other options: --least-tissue 0.01, now 0.2")
+    refused(cut(fields, fields / "patches"), "lies within the folder of the images")
     Image.fromarray(field(99)).save(fields / "a" / "slide0.png")
     refused(cut(fields, out), "holds patches of other images: a/slide0.png has another content")
     assert files_in(out) == before
@@ -235,7 +238,7 @@ def test_an_interrupted_cut_goes_on(fields: Path, tmp_path: Path, monkeypatch: p
     there = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
     assert 0 < len(there) < 66
     result = cut(fields, tmp_path / "out")
-    assert f"{66 - len(there)} patches that" in result.output
+    assert f"the {66 - len(there)} of 66 patches that" in result.output
     assert {path: path.stat().st_mtime_ns for path in there} == there, "what was written stays"
     whole, gone_on = files_in(tmp_path / "whole"), files_in(tmp_path / "out")
     assert gone_on == whole
@@ -274,7 +277,7 @@ def test_images_that_are_not_used_are_told(tmp_path: Path) -> None:
     assert "Not used: a/slide3.png: not an image: the content is not JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM" in told
     assert "Passed over: 1 files" in told
     assert "Without a patch: b/slide4.png" in told
-    assert "Group: the source image. Where a patient or slide has several images" in told
+    assert "Group: the source image. If a patient or slide has several images" in told
     assert len({row["source"] for row in rows_of(tmp_path / "my out")}) == 18
 
 
@@ -301,8 +304,8 @@ def test_every_fault_of_the_images_at_once(fields: Path, tmp_path: Path) -> None
     refused(
         cut(fields, tmp_path / "out", "--least-tissue", "0.99"),
         "1 of 6 images cannot be used, expected at most 10%: a/slide0.png: not an image",
-        "class 'a': every patch is background",
-        "class 'b': none of its 3 images holds a patch of 32 pixels",
+        "class 'a': every patch counts as background",
+        "class 'b': none of its 3 images has room for a patch of 32 pixels",
     )
     assert not (tmp_path / "out").exists()
 
