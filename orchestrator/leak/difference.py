@@ -25,8 +25,8 @@ class Difference:
 
 def paired_difference(one: Floats, other: Floats) -> Difference:
     """one − other, float64 [n] each, in pairs."""
-    found = difference_intervals((one - other)[None])
-    return Difference(float(found.mean[0]), float(found.low[0]), float(found.high[0]), len(one))
+    intervals = difference_intervals((one - other)[None])
+    return Difference(float(intervals.mean[0]), float(intervals.low[0]), float(intervals.high[0]), len(one))
 
 
 def contributions(counts: np.ndarray) -> Floats:
@@ -43,5 +43,5 @@ def contributions(counts: np.ndarray) -> Floats:
     there = total > 0
     recall = np.divide(right.sum(axis=0), total, out=np.zeros_like(total), where=there)
     away = np.divide(right - recall * images, total / len(counts), out=np.zeros_like(images), where=there)
-    found: Floats = (recall + away).sum(axis=-1) / there.sum(axis=-1)
-    return found
+    parts: Floats = (recall + away).sum(axis=-1) / there.sum(axis=-1)
+    return parts

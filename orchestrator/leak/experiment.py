@@ -128,9 +128,9 @@ def train(
 ) -> LeakRun:
     """One training on a leak partition of the images in `material`, whose rows are one view of each."""
     lanes = [Lane(configuration, partition.repeat)]
-    found = material.samples
+    whole = material.samples
     scoring = {name: partition.rows(index) for index, name in enumerate(SPLITS)}
-    samples = Samples(found.images, found.views, found.labels, partition.rows(TRAIN), scoring, None)
+    samples = Samples(whole.images, whole.views, whole.labels, partition.rows(TRAIN), scoring, None)
     learner = learner_of(lanes, replace(material, weights=None))
     group = Group(lanes, learner, samples, epochs, SCORING_BATCH, device)
     while not group.is_done:
@@ -157,16 +157,17 @@ def _time_of(
 
 def _base(study: Study, decided: Decided, wanted: str | None) -> Configuration:
     """The first configuration that was asked for, of the backbone that is wanted."""
-    found = [read_configuration(study.storage, identity) for _, identity in decided.asked()]
-    if not found:
+    asked = [read_configuration(study.storage, identity) for _, identity in decided.asked()]
+    if not asked:
         raise InputError(
-            f"study {study.name!r}: no backbone was searched yet, so there are no features to train on",
+            f"study {study.name!r}: no backbone has been searched yet, so there are no features to train on",
             f"orch search {study.name} resnet18",
         )
-    fitting = [c for c in found if wanted is None or wanted.lower() in c.network.backbone.lower()]
+    fitting = [c for c in asked if wanted is None or wanted.lower() in c.network.backbone.lower()]
     if not fitting:
+        known = ", ".join(sorted({c.network.backbone for c in asked}))
         raise InputError(
-            f"--backbone {wanted!r}: study {study.name!r} has {', '.join(sorted({c.network.backbone for c in found}))}",
+            f"--backbone {wanted!r}: expected a backbone of study {study.name!r}: {known}",
             f"orch data leak {study.name}",
         )
     return fitting[0]

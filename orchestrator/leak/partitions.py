@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.results.names import counted
 from orchestrator.store.errors import Faults, InputError
 
 Ints = NDArray[np.int64]
@@ -38,8 +39,8 @@ class LeakPartition:
 
     def rows(self, split: int) -> Ints:
         """Rows of the images in a split, rising."""
-        found: Ints = np.flatnonzero(self.split == split)
-        return found
+        inside: Ints = np.flatnonzero(self.split == split)
+        return inside
 
 
 def check_groups(labels: np.ndarray, groups: np.ndarray, classes: tuple[str, ...], study: str) -> None:
@@ -47,13 +48,13 @@ def check_groups(labels: np.ndarray, groups: np.ndarray, classes: tuple[str, ...
     if len(groups) and np.bincount(groups).max() < 2:
         raise InputError(
             f"study {study!r}: every image is a group of its own, so no group can be on both sides of a split",
-            "Make the study with what its groups are: --group-by parent|REGEX or --group-column NAME",
+            "Make the study again, and say what a group is: --group-by parent|REGEX or --group-column NAME",
         )
     faults = Faults(f"study {study!r}, train and valid images")
     for k, name in enumerate(classes):
         there = len(np.unique(groups[labels == k]))
         if there < LEAST_GROUPS:
-            faults.add(f"class {name!r} has {there} group{'' if there == 1 else 's'}, expected at least {LEAST_GROUPS}")
+            faults.add(f"class {name!r} has {counted(there, 'group')}, expected at least {LEAST_GROUPS}")
     faults.raise_if_any("The leak experiment needs groups to train on and groups to hold back.")
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.leak.difference import Difference, contributions, paired_difference
 from orchestrator.leak.partitions import EXPERIMENTS, HELD_BACK, KIND, NAMES, SPLITS, TRAIN, VALID, LeakPartition
+from orchestrator.results.names import counted
 from orchestrator.results.report import finite
 from orchestrator.store.damage import passed_over
 from orchestrator.store.errors import DamagedRecordError, first_line
@@ -93,21 +94,21 @@ class LeakAnswer:
         mean, low, high = (away.mean, away.low, away.high) if away.high >= 0 else (-away.mean, -away.high, -away.low)
         said = f"{mean:.2f} {{}} [{low:.2f}, {high:.2f}], over {away.n} repeats"
         both = (
-            f"a random split would have shown {self.shown:.2f}, and groups that were never seen score {self.real:.2f} "
-            "(balanced accuracy)"
+            f"a random split would have shown {self.shown:.2f}, and unseen groups score {self.real:.2f} (balanced "
+            "accuracy)"
         )
         if away.n < 2:
-            return f"No difference shown by one repeat: {both}. Two or more have an interval."
+            return f"No difference shown by one repeat: {both}. An interval takes two repeats or more."
         if away.low > 0:
-            found = (
+            told = (
                 f"A random split would have shown {self.shown:.2f} instead of {self.real:.2f} (balanced accuracy): "
                 f"{said.format('better')}."
             )
         elif away.high < 0:
-            found = f"{both[0].upper()}{both[1:]}: {said.format('worse')}."
+            told = f"{both[0].upper()}{both[1:]}: {said.format('worse')}."
         else:
-            found = f"No difference shown: {both}; {said.format('apart')}."
-        return found + (" Groups hardly matter here." if max(-away.low, away.high) <= LITTLE else "")
+            told = f"No difference shown: {both}; {said.format('apart')}."
+        return told + (" Groups hardly matter here." if max(-away.low, away.high) <= LITTLE else "")
 
 
 def run_path(key: str, experiment: int, repeat: int) -> str:
@@ -133,15 +134,15 @@ def pack_run(run: LeakRun, settings: Mapping[str, Any]) -> bytes:
 
 def read_runs(storage: Storage, key: str) -> tuple[LeakRun, ...]:
     """Whole records under a key, by experiment and repeat; damaged ones are passed over, which is noted."""
-    found = []
+    runs = []
     for name in storage.list(f"{FOLDER}/{key}"):
         match = _RECORD.fullmatch(name)
         if match is None:
             continue
         path = f"{FOLDER}/{key}/{name}"
         with passed_over(storage, path):
-            found.append(_run(storage.read(path), path, int(match[1]), int(match[2])))
-    return tuple(sorted(found, key=lambda run: (run.partition.experiment, run.partition.repeat)))
+            runs.append(_run(storage.read(path), path, int(match[1]), int(match[2])))
+    return tuple(sorted(runs, key=lambda run: (run.partition.experiment, run.partition.repeat)))
 
 
 def _run(content: bytes, path: str, experiment: int, repeat: int) -> LeakRun:
@@ -162,9 +163,9 @@ def _run(content: bytes, path: str, experiment: int, repeat: int) -> LeakRun:
             selected,
         )
     except (KeyError, OverflowError, TypeError, ValueError) as error:
-        raise DamagedRecordError(f"{path} is not a whole training: {first_line(error)}") from error
+        raise DamagedRecordError(f"{path} is not a complete training: {first_line(error)}") from error
     if not is_whole:
-        raise DamagedRecordError(f"{path} is not a whole training")
+        raise DamagedRecordError(f"{path} is not a complete training")
     return run
 
 
@@ -176,8 +177,8 @@ def answer(runs: Sequence[LeakRun], settings: Mapping[str, Any]) -> LeakAnswer:
 
 def leak_sentence(storage: Storage) -> str:
     """What the leak experiment with the most repeats says; "" where none is whole."""
-    found = [read_runs(storage, key) for key in storage.list(FOLDER)]
-    whole = [runs for runs in found if {run.partition.experiment for run in runs} == set(EXPERIMENTS)]
+    under_keys = [read_runs(storage, key) for key in storage.list(FOLDER)]
+    whole = [runs for runs in under_keys if {run.partition.experiment for run in runs} == set(EXPERIMENTS)]
     return answer(max(whole, key=len), {}).sentence() if whole else ""
 
 
@@ -186,48 +187,50 @@ def selected_epoch(configuration: Configuration, history: History) -> int:
     return metrics.selected_epoch(configuration.selection.metric, history, configuration.selects_by_valid_alone)
 
 
-def answer_lines(name: str, found: LeakAnswer) -> list[str]:
+def answer_lines(name: str, answered: LeakAnswer) -> list[str]:
     """Text for a reader: the sentence first, then a row per experiment."""
-    s, n = found.settings, found.results[0].n
+    s, n = answered.settings, answered.results[0].n
     lines = [
-        f"{name}: {found.sentence()}",
+        f"{name}: {answered.sentence()}",
         "",
-        f"{n} repeats of each experiment, {s['backbone']}, frozen, with a head that can memorise ({s['epochs']} "
-        f"epochs); "
-        f"groups ({s['group_meaning']}) held back from train and valid, the test split was not opened.",
+        f"{counted(n, 'repeat')} of each experiment: {s['backbone']}, frozen, with a head that can memorise "
+        f"({counted(s['epochs'], 'epoch')}). Some groups ({s['group_meaning']}) were held back from train and valid; "
+        "the test split was not opened.",
         f"{'train and valid':<36}{'loss after the last epoch':^30}{'balanced accuracy at the selected epoch':^42}",
         f"{'':<36}{'train':>10}{'valid':>10}{'held back':>10}{'train':>14}{'valid':>14}{'held back':>14}",
     ]
-    for result in found.results:
+    for result in answered.results:
         losses = "".join(f"{value:>10.3f}" for value in result.final_loss)
         scores = "".join(
             f"{value:>7.3f}{_std(result.each[:, column]):>7}" for column, value in enumerate(result.balanced)
         )
         lines.append(f"{result.experiment}  {NAMES[result.experiment]:<33}{losses}{scores}")
-    start = found.results[0].loss[0]
-    lines.append(f"Loss before training: {start[TRAIN]:.3f}, {start[VALID]:.3f}, {start[HELD_BACK]:.3f}.")
-    lines.append("Scores from the counts of all repeats together; ± is the standard deviation between repeats (n − 1).")
-    trained = min(result.trained for result in found.results)
+    start = answered.results[0].loss[0]
+    lines.append(
+        f"Loss before training: train {start[TRAIN]:.3f}, valid {start[VALID]:.3f}, held back {start[HELD_BACK]:.3f}."
+    )
+    lines.append("Scores are from the pooled counts of all repeats; ± is the standard deviation over repeats (n − 1).")
+    trained = min(result.trained for result in answered.results)
     if trained < MEMORISED:
         lines.append(
-            f"The network did not memorise ({trained:.1%} of its training images are right): try more --epochs."
+            f"The network did not memorise its training images ({trained:.1%} of them are right): try more --epochs."
         )
     return lines
 
 
-def answer_data(found: LeakAnswer) -> dict[str, Any]:
+def answer_data(answered: LeakAnswer) -> dict[str, Any]:
     """The same as JSON values, with the mean curves."""
     return {
-        "sentence": found.sentence(),
-        "random_split_shows": found.shown,
-        "unseen_groups_score": found.real,
+        "sentence": answered.sentence(),
+        "random_split_shows": answered.shown,
+        "unseen_groups_score": answered.real,
         "difference": {
-            "mean": found.difference.mean,
-            "low": finite(found.difference.low),
-            "high": finite(found.difference.high),
-            "repeats": found.difference.n,
+            "mean": answered.difference.mean,
+            "low": finite(answered.difference.low),
+            "high": finite(answered.difference.high),
+            "repeats": answered.difference.n,
         },
-        "settings": dict(found.settings),
+        "settings": dict(answered.settings),
         "experiments": [
             {
                 "experiment": result.experiment,
@@ -237,7 +240,7 @@ def answer_data(found: LeakAnswer) -> dict[str, Any]:
                 "mean_loss": {split: result.loss[:, c].tolist() for c, split in enumerate(SPLITS)},
                 "std_loss": {split: [finite(value) for value in result.spread[:, c]] for c, split in enumerate(SPLITS)},
             }
-            for result in found.results
+            for result in answered.results
         ],
     }
 

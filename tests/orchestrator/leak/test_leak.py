@@ -220,7 +220,7 @@ def test_two_repeats_that_vary_show_no_difference() -> None:
     assert (found.difference.mean, found.difference.n) == (pytest.approx(0.03), 2)
     assert (found.difference.low, found.difference.high) == pytest.approx((0.03 - reach, 0.03 + reach))
     assert found.sentence() == (
-        "No difference shown: a random split would have shown 0.97, and groups that were never seen score 0.94 "
+        "No difference shown: a random split would have shown 0.97, and unseen groups score 0.94 "
         "(balanced accuracy); 0.03 apart [-0.35, 0.41], over 2 repeats."
     )
     assert answer_data(found)["difference"]["low"] == pytest.approx(found.difference.low)
@@ -336,7 +336,7 @@ def test_the_curves_as_a_page(study: FinishedStudy, tmp_path: Path) -> None:
 def test_a_backbone_that_was_not_searched(study: FinishedStudy) -> None:
     run = CliRunner().invoke(data, ["leak", "study", *study.options, "--backbone", "vgg"])
     assert isinstance(run.exception, InputError)
-    assert "study 'study' has timm:test_resnet.r160_in1k" in str(run.exception)
+    assert "expected a backbone of study 'study': timm:test_resnet.r160_in1k" in str(run.exception)
 
 
 @pytest.mark.parametrize("name", ["whole", "scale_and_shift", "bias"])
