@@ -66,8 +66,8 @@ def bags_of(groups: int, rounds: int, seed: int) -> NDArray[np.int64]:
     """How often each group counts in each bag, int64 [B, groups], of those that leave some out."""
     draws = np.random.default_rng(seed).integers(0, groups, size=(rounds, groups))
     often = np.stack([np.bincount(draw, minlength=groups) for draw in draws])
-    found: NDArray[np.int64] = often[(often == 0).any(axis=1)].astype(np.int64)
-    return found
+    bags: NDArray[np.int64] = often[(often == 0).any(axis=1)].astype(np.int64)
+    return bags
 
 
 def in_sample(chooser: Chooser, chosen: Chosen) -> Trio:
@@ -103,7 +103,7 @@ def honest(chooser: Chooser, chosen: Chosen, rounds: int, seed: int, progress: P
         models += chooser.models(here)
         same_single += here.single == chosen.single
         if progress is not None:
-            progress("bags chosen in", number + 1, len(often))
+            progress("bags done", number + 1, len(often))
     total = len(often)
     return Honest(
         pool.scores(),
@@ -139,11 +139,11 @@ class _Pool:
 
     def _single(self, chosen: list[int], truth: NDArray[np.int64]) -> float:
         """Mean over repeats of one configuration in each bag; one with fewer repeats than others has them in turn."""
-        counts, chances, found = self.chooser.of.counts, self.chooser.chances, []
+        counts, chances, scores = self.chooser.of.counts, self.chooser.chances, []
         for repeat in range(max(counts)):
             parts = [chances[c, repeat % counts[c], rows] for c, rows in zip(chosen, self.rows, strict=True)]
-            found.append(self.chooser.target.scores(np.concatenate(parts).astype(np.float64)[None], truth)[0])
-        return float(np.mean(found))
+            scores.append(self.chooser.target.scores(np.concatenate(parts).astype(np.float64)[None], truth)[0])
+        return float(np.mean(scores))
 
 
 def _pair(chooser: Chooser, chosen: Chosen) -> Floats:

@@ -12,6 +12,7 @@ from orchestrator.choosing.kept_predictions import read_logits, valid_images
 from orchestrator.ensembles.combining import wide
 from orchestrator.ensembles.target import Target
 from orchestrator.results.configuration_summary import ConfigurationSummary
+from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary
 from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.errors import InputError
@@ -53,19 +54,19 @@ def read_candidates(storage: Storage, summary: Summary, partition: str, target: 
     ranked = [member for member in summary.configurations if member.partition == partition and member.may_rank]
     if not ranked:
         raise InputError(
-            f"study {study!r} has no configuration with all its repeats on partition {partition} yet",
+            f"study {study!r}: no configuration has finished all its repeats on partition {partition} yet",
             f"orch resume {study} trains what is missing",
         )
     images = valid_images(storage, partition, summary.study.classes)
     used = [_not_diverged(member) for member in ranked]
-    found = read_logits(storage, summary, partition, ranked, used, len(images.truth))
-    read = [None if one is None else one[0] for one in found]
+    kept = read_logits(storage, summary, partition, ranked, used, len(images.truth))
+    read = [None if one is None else one[0] for one in kept]
     there = [place for place, one in enumerate(read) if one is not None and np.isfinite(one).all()]
     if not there:
         raise InputError(
-            f"study {study!r}, partition {partition}: expected kept validation predictions of at least one "
-            f"configuration, found none of {len(ranked)}",
-            f"orch resume {study} trains again what is damaged; where all repeats diverged: lower learning rates",
+            f"study {study!r}, partition {partition}: expected stored validation predictions of at least one of "
+            f"{counted(len(ranked), 'configuration')}, found none",
+            f"orch resume {study} trains again what is damaged. If all repeats diverged, lower the learning rates",
         )
     members, repeats = tuple(ranked[place] for place in there), tuple(used[place] for place in there)
     width, classes = max(map(len, repeats)), len(summary.study.classes)
@@ -93,25 +94,26 @@ def read_candidates(storage: Storage, summary: Summary, partition: str, target: 
 def named(candidates: Candidates, summary: Summary, asked: Sequence[str]) -> tuple[int, ...]:
     """Rows of the configurations whose ids begin so. Raises InputError for one that is unknown, stands for several, is
     not ranked, or is of another partition."""
-    study, found = summary.study.name, []
+    study, rows = summary.study.name, []
     ids = [member.id for member in candidates.members]
     for text in asked:
         fits = [row for row, name in enumerate(ids) if name.startswith(text)]
         if len(fits) == 1:
-            found.append(fits[0])
+            rows.append(fits[0])
             continue
         _refuse_other_partition(candidates, summary, text)
         every = [member for member in summary.configurations if member.id.startswith(text)]
         if len(fits) > 1:
-            told = f"expected the beginning of one id, {len(fits)} begin so: {', '.join(ids[row] for row in fits[:4])}"
+            several = ", ".join(ids[row] for row in fits[:4])
+            told = f"expected the beginning of exactly one id, {len(fits)} match: {several}"
         elif every:
-            told = f"expected kept predictions of all {every[0].asked} repeats asked, found {every[0].n} with a result"
+            told = f"expected stored predictions of all {every[0].asked} repeats, found {every[0].n} with a result"
         else:
             near = nearest(text, ids) or nearest(text, [name[: len(text)] for name in ids])
             whole = [next(name for name in ids if name.startswith(one)) for one in near]
             told = f"expected the beginning of an id of this study, found none{did_you_mean(whole)}"
         raise InputError(f"--of {text}: {told}", f"orch table {study} lists the ids")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(rows))
 
 
 def _refuse_other_partition(candidates: Candidates, summary: Summary, text: str) -> None:
@@ -119,9 +121,9 @@ def _refuse_other_partition(candidates: Candidates, summary: Summary, text: str)
     here = any(m.partition == candidates.partition and m.id.startswith(text) for m in summary.configurations)
     if others and not here:
         raise InputError(
-            f"--of {text}: expected configurations of one partition ({candidates.partition}), found it on "
-            f"{', '.join(others)} alone; where partitions differ, what is valid for one member was trained on by "
-            "another, and no image could say what they are worth together",
+            f"--of {text}: expected a configuration on partition {candidates.partition}, found it only on "
+            f"{', '.join(others)}; members on different partitions train on each other's validation images, so that "
+            "no image could score them together",
             f"orch ensemble {summary.study.name} --partition {others[0]}",
         )
 
@@ -130,13 +132,16 @@ def partition_asked(summary: Summary, asked: str | None) -> str:
     """The study's own, or the first there is, or the one whose id begins with `asked`. Raises InputError."""
     there, study = partitions_of(summary), summary.study.name
     if not there:
-        raise InputError(f"study {study!r}: nothing was asked for yet, so there is no member", f"orch resume {study}")
-    found = [one for one in there if one.startswith(asked or "")]
-    if asked is not None and len(found) != 1:
         raise InputError(
-            f"--partition {asked!r}: expected the beginning of one of {', '.join(there)}", f"orch ensemble {study}"
+            f"study {study!r}: nothing has been searched yet, so there are no members", f"orch resume {study}"
         )
-    return found[0]
+    fits = [one for one in there if one.startswith(asked or "")]
+    if asked is not None and len(fits) != 1:
+        raise InputError(
+            f"--partition {asked!r}: expected the beginning of one of {', '.join(there)}, {len(fits)} match",
+            f"orch ensemble {study}",
+        )
+    return fits[0]
 
 
 def _not_diverged(member: ConfigurationSummary) -> tuple[int, ...]:
@@ -150,5 +155,5 @@ def _train(member: ConfigurationSummary, repeats: Sequence[int], target: Target)
     if score is None or member.by_valid or not same:
         return np.full(len(repeats), np.nan)
     place = {number: at for at, number in enumerate(member.with_result)}
-    found: Floats = score.values[[place[number] for number in repeats]]
-    return found
+    scores: Floats = score.values[[place[number] for number in repeats]]
+    return scores

@@ -65,14 +65,14 @@ class Chooser:
 
     def averaged(self, row: int, repeats: int) -> Floats:
         """The mean over the first so many repeats of a configuration, float64 [N, K]."""
-        found: Floats = self.combining.values(self.of.logits[row, :repeats].astype(np.float64)).mean(axis=0)
-        return found
+        mean: Floats = self.combining.values(self.of.logits[row, :repeats].astype(np.float64)).mean(axis=0)
+        return mean
 
     def singles(self, often: Integers) -> Floats:
         """What each configuration scores by itself, the mean over its repeats, float64 [B, C]; often: how often each
         group counts, int64 [B, groups]. Where train is looked at too, the worse of both."""
-        found = [self._single(row, often) for row in range(len(self.of.members))]
-        return np.stack(found, axis=1)
+        columns = [self._single(row, often) for row in range(len(self.of.members))]
+        return np.stack(columns, axis=1)
 
     def scored_alone(self, row: int, images: NDArray[np.int64] | slice = slice(None)) -> float:
         """The mean over the repeats of a configuration, on some images, valid alone."""
@@ -122,8 +122,8 @@ class Chooser:
             images = often[:, self.of.group]
             valid = np.stack([self.target.scores(chances, truth, one) for one in images])
         worse = np.fmax if self.target.is_loss else np.fmin
-        found: Floats = worse(valid, train[:repeats]).mean(axis=1)
-        return found
+        scores: Floats = worse(valid, train[:repeats]).mean(axis=1)
+        return scores
 
     def _of_counts(self, chances: Floats, often: Integers) -> Floats:
         """float64 [B, R] of probabilities [R, N, K]: sums over each group's images, weighted group by group."""
@@ -144,14 +144,14 @@ def check_rule(rule: Rule, candidates: Candidates, target: Target, study: str) -
 
     members = len(rule.rows) or min(rule.top, len(candidates.members))
     if members < 2:
-        found = "1 that was named" if rule.rows else f"{members} with predictions in the study"
+        there = "1 that was named" if rule.rows else f"{members} with predictions in the study"
         raise InputError(
-            f"study {study!r}: expected at least two members of an ensemble, found {found}",
-            f"orch evaluate {study} has the ensemble of one configuration's own repeats beside its estimate",
+            f"study {study!r}: expected at least two members for an ensemble, found {there}",
+            f"orch evaluate {study} also scores the ensemble of one configuration's own repeats",
         )
     if rule.combine == "votes" and target.metric == "loss":
         raise InputError(
-            "--combine votes: expected a metric of predicted classes, found the loss, which votes have none of",
+            "--combine votes: expected a metric of predicted classes, found the loss, which votes do not have",
             "--metric balanced_accuracy, or --combine probabilities",
         )
     if rule.combine == "votes" and rule.weigh == "loss":

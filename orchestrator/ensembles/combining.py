@@ -30,20 +30,20 @@ def wide(logits: np.ndarray) -> Floats:
 
 
 def _probabilities(logits: np.ndarray) -> Floats:
-    found: Floats = softmax(logits, axis=-1)
-    return found
+    chances: Floats = softmax(logits, axis=-1)
+    return chances
 
 
 def _log_probabilities(logits: np.ndarray) -> Floats:
     """Logits but for a number of each image, which says nothing: none of two models counts more by its height."""
-    found: Floats = log_softmax(logits, axis=-1)
-    return found
+    logs: Floats = log_softmax(logits, axis=-1)
+    return logs
 
 
 def _votes(logits: np.ndarray) -> Floats:
     """1 for the class with the largest logit, of equal ones the first as in training, else 0."""
-    found: Floats = np.eye(logits.shape[-1])[logits.argmax(axis=-1)]
-    return found
+    votes: Floats = np.eye(logits.shape[-1])[logits.argmax(axis=-1)]
+    return votes
 
 
 def _as_they_are(mean: Floats) -> Floats:

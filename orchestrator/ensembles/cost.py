@@ -43,12 +43,12 @@ def ensemble_cost(members: Sequence[tuple[Configuration, int]], timed: Sequence[
             continue
         seen.add(key)
         passes += 1
-        found = known.get((c.form, c.network.precision, c.live.scope))
-        if found is None or found.seconds_each is None:
+        timing = known.get((c.form, c.network.precision, c.live.scope))
+        if timing is None or timing.seconds_each is None:
             unknown = True
         else:
-            seconds += found.seconds_each
-            devices.add(found.device)
+            seconds += timing.seconds_each
+            devices.add(timing.device)
     is_known = not unknown and len(devices) == 1
     return EnsembleCost(
         sum(repeats for _, repeats in members),

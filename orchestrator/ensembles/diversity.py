@@ -33,5 +33,5 @@ def diversity(predicted: np.ndarray, truth: np.ndarray) -> Diversity:
 def of_pairs(matrix: Floats) -> Floats:
     """The values of all pairs of different models that have one."""
     values = matrix[np.triu_indices(len(matrix), 1)]
-    found: Floats = values[np.isfinite(values)]
-    return found
+    defined: Floats = values[np.isfinite(values)]
+    return defined

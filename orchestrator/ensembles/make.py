@@ -80,8 +80,8 @@ def make_ensemble(study: Study, options: EnsembleOptions, progress: Progress | N
     chooser = Chooser(candidates, target, rule)
     once = all_once(candidates)
     chosen = _rounded(chooser.choose(once[0][candidates.group], chooser.singles(once)[0]))
-    found = honest(chooser, chosen, options.rounds, options.seed, progress)
-    record = _record(study, summary, chooser, chosen, found, options)
+    judged = honest(chooser, chosen, options.rounds, options.seed, progress)
+    record = _record(study, summary, chooser, chosen, judged, options)
     write_ensemble(study.storage, record)
     return record
 
@@ -107,7 +107,7 @@ def _rounded(chosen: Chosen) -> Chosen:
 
 
 def _record(
-    study: Study, summary: Summary, chooser: Chooser, chosen: Chosen, found: Honest | None, options: EnsembleOptions
+    study: Study, summary: Summary, chooser: Chooser, chosen: Chosen, judged: Honest | None, options: EnsembleOptions
 ) -> EnsembleRecord:
     of, target, rule = chooser.of, chooser.target, chooser.rule
     names = names_of(of.members[row].configuration for row in dict.fromkeys([*chosen.rows, chosen.single]))
@@ -147,8 +147,8 @@ def _record(
         single_repeats=of.counts[chosen.single],
         rival_models=chooser.rivals(chosen),
         in_sample=Scores(**asdict(in_sample(chooser, chosen))),
-        out_of_bag=None if found is None else _out_of_bag(found),
-        no_out_of_bag="" if found is not None else _no_bags(of, options.rounds),
+        out_of_bag=None if judged is None else _out_of_bag(judged),
+        no_out_of_bag="" if judged is not None else _no_bags(of, options.rounds),
         disagreement=tuple(map(tuple, differ.disagreement.tolist())),
         correlation=tuple(tuple(v if np.isfinite(v) else None for v in row) for row in differ.correlation.tolist()),
         cost=Cost(**asdict(ensemble_cost([(of.members[r].configuration, chooser.used[r]) for r in counting], timed))),
@@ -175,21 +175,21 @@ def _member(of: Candidates, row: int, used: int, weight: float, alone: float, na
     )
 
 
-def _out_of_bag(found: Honest) -> OutOfBag:
+def _out_of_bag(judged: Honest) -> OutOfBag:
     return OutOfBag(
-        scores=Scores(**asdict(found.out)),
-        over_single=Ahead(**asdict(found.over_single)),
-        over_rival=Ahead(**asdict(found.over_rival)),
-        chose_single=found.chose_single,
-        models=found.models,
-        rounds=found.rounds,
+        scores=Scores(**asdict(judged.out)),
+        over_single=Ahead(**asdict(judged.over_single)),
+        over_rival=Ahead(**asdict(judged.over_rival)),
+        chose_single=judged.chose_single,
+        models=judged.models,
+        rounds=judged.rounds,
     )
 
 
 def _no_bags(of: Candidates, rounds: int) -> str:
     if of.groups < 2:
-        return "validation has one group: expected at least two to choose again among"
-    return "it was not asked for" if not rounds else "no bag left a group out"
+        return "validation has only one group, and choosing again takes at least two"
+    return "none were asked for" if not rounds else "no bag left a group out"
 
 
 def _chosen_words(chooser: Chooser, target: Target) -> str:
@@ -203,21 +203,21 @@ def _notes(chooser: Chooser, options: EnsembleOptions) -> tuple[str, ...]:
     of, notes = chooser.of, []
     if chooser.rule.rows:
         notes.append(
-            "Members were named, so bags choose their weights again but not them: where they were named for their "
+            "The members were named, so each bag chooses weights again, but not members. If they were named for their "
             "scores on these images, out-of-bag scores are too good."
         )
     if chosen_by_results(of.members):
         notes.append(
-            "Results decided what was trained: bags choose among what is left, so that all scores keep part of that "
-            "optimism."
+            "Results decided what was trained, and bags choose only among what is left, so all scores keep part of "
+            "that optimism."
         )
     if of.diverged:
         are = "is" if of.diverged == 1 else "are"
-        notes.append(f"{counted(of.diverged, 'repeat')} diverged and {are} left out of everything here.")
+        notes.append(f"{counted(of.diverged, 'repeat')} diverged and {are} left out everywhere here.")
     if of.unread:
-        notes.append(f"Left out, their kept predictions cannot be read: {', '.join(of.unread)}.")
+        notes.append(f"Left out, because their stored predictions cannot be read: {', '.join(of.unread)}.")
     if 1 < of.groups < FEW_GROUPS:
-        notes.append(f"{of.groups} validation groups: one of them decides much of every figure.")
+        notes.append(f"There are only {of.groups} validation groups, so each weighs heavily in every figure.")
     if options.repeats == "one":
-        notes.append("Of each member the first repeat is used, its number without looking.")
+        notes.append("Only the first repeat of each member is used, whatever its score.")
     return tuple(notes)

@@ -6,6 +6,7 @@ import re
 
 from pydantic import Field
 
+from orchestrator.results.names import counted
 from orchestrator.store import layout
 from orchestrator.store.damage import passed_over
 from orchestrator.store.errors import InputError
@@ -117,7 +118,8 @@ class EnsembleRecord(JsonRecord):
 
     @property
     def name(self) -> str:
-        return f"ensemble of {len(self.counting)} configurations, {self.cost.models} models"
+        members = counted(len(self.counting), "configuration")
+        return f"ensemble of {members}, {counted(self.cost.models, 'model')}"
 
     @property
     def model_key(self) -> str:
@@ -133,28 +135,28 @@ def write_ensemble(storage: Storage, record: EnsembleRecord) -> None:
 def read_ensemble(storage: Storage, study: str, asked: str) -> EnsembleRecord:
     """The one whose id begins so. Raises InputError where there is none or are several, and DamagedRecordError."""
     there = _ids(storage)
-    found = [one for one in there if one.startswith(asked)]
-    if len(found) != 1:
+    fits = [one for one in there if one.startswith(asked)]
+    if len(fits) != 1:
         meant = nearest(asked, there) or nearest(asked, [one[: len(asked)] for one in there])
         whole = [next(one for one in there if one.startswith(part)) for part in meant]
         known = ", ".join(there[:6]) or "none yet"
         raise InputError(
-            f"ensemble {asked[:40]!r} of study {study!r}: expected the beginning of one id, {len(found)} begin so; "
-            f"there: {known}{did_you_mean(whole)}",
+            f"ensemble {asked[:40]!r} of study {study!r}: expected the beginning of exactly one id, {len(fits)} match; "
+            f"the study has {known}{did_you_mean(whole)}",
             f"orch ensemble {study} --list" if there else f"orch ensemble {study} makes one",
         )
-    path = layout.ensemble(found[0])
+    path = layout.ensemble(fits[0])
     return parse_model(EnsembleRecord, storage.read(path), path)
 
 
 def read_ensembles(storage: Storage) -> list[EnsembleRecord]:
     """All of a study, the oldest first; damaged ones are passed over, which is noted."""
-    found = []
+    records = []
     for name in _ids(storage):
         path = layout.ensemble(name)
         with passed_over(storage, path):
-            found.append(parse_model(EnsembleRecord, storage.read(path), path))
-    return sorted(found, key=lambda record: (record.created, record.id))
+            records.append(parse_model(EnsembleRecord, storage.read(path), path))
+    return sorted(records, key=lambda record: (record.created, record.id))
 
 
 def _ids(storage: Storage) -> list[str]:

@@ -19,8 +19,8 @@ LITTLE = 0.0005
 MOSTLY = 0.75
 """Ahead in a smaller share of the bags is called hardly better: a word, and no test."""
 NO_INTERVAL = (
-    "No interval is given: bags overlap, and the same groups decide all of them, so their spread is no error of the "
-    "mean; in how many bags one was ahead is no p-value either."
+    "There is no interval: bags overlap and are drawn from the same groups, so their spread is not the error of the "
+    "mean. The share of bags in which one was ahead is not a p-value either."
 )
 
 
@@ -33,7 +33,7 @@ def list_report(study: str, records: Sequence[EnsembleRecord]) -> Report:
     data = {"study": study, "ensembles": [json.loads(one.model_dump_json()) for one in records]}
     if not records:
         return Report((f"{study}: no ensembles yet.", f"Next: orch ensemble {study}"), data)
-    head = ("id", "made", "of", "models", "target", "out of bag", "best alone", "gain")
+    head = ("id", "created", "members", "models", "target", "out of bag", "best alone", "gain")
     rows = [head, *(_row(one) for one in records)]
     right = (False, False, True, True, False, True, True, True)
     return Report((f"{study}: {counted(len(records), 'ensemble')}.", *columns(rows, right)), data)
@@ -43,17 +43,17 @@ def verdict(record: EnsembleRecord) -> str:
     """Whether it pays, in one sentence; in-sample scores have no say."""
     out = record.out_of_bag
     if out is None:
-        return f"Whether it is better than its best member is not known: {record.no_out_of_bag}."
+        return f"Without out-of-bag scores ({record.no_out_of_bag}), it is not known to be better than its best member."
     scores = out.scores
     told = f"{record.metric_words} {scores.ensemble:.3f} against {scores.single:.3f} out of bag"
     alone, own = _shown(out.over_single), _shown(out.over_rival)
     if _is_none(gain(record, scores.ensemble, scores.single), out.over_single):
-        return f"No better than its best member: {told}, ahead in {alone}. One model of that costs less."
+        return f"No better than its best member: {told}, ahead in {alone}. A single model of that member costs less."
     if _is_none(gain(record, scores.ensemble, scores.rival), out.over_rival):
         return (
             f"No better than its best member's own repeats together: {record.metric_words} {scores.ensemble:.3f} "
-            f"against {scores.rival:.3f} out of bag, ahead in {own}. Averaging repeats gains over one model "
-            f"({scores.single:.3f}); other configurations add nothing."
+            f"against {scores.rival:.3f} out of bag, ahead in {own}. Averaging repeats is better than one "
+            f"model ({scores.single:.3f}), but other configurations add nothing."
         )
     return (
         f"{_word(out.over_single)} than its best member: {told}, ahead in {alone}. "
@@ -76,7 +76,7 @@ def gain(record: EnsembleRecord, one: float, other: float) -> float:
 
 def _lines(record: EnsembleRecord) -> list[str]:
     lines = [
-        f"{record.study}: ensemble {record.id} of kept validation predictions, "
+        f"{record.study}: ensemble {record.id} from stored validation predictions, "
         f"{images_in(record.images, record.groups, record.group_meaning)}, partition {record.partition}."
     ]
     if record.synthetic:
@@ -120,7 +120,7 @@ def _scores(record: EnsembleRecord) -> list[str]:
     rival = f"its own repeats together ({counted(record.rival_models, 'model')})"
     rows = [
         (f"{record.metric_words} ({word} is better)", "out of bag", "in-sample"),
-        (f"best configuration alone (mean of {record.single_repeats})", *_pair(record, "single")),
+        (f"best configuration alone (mean of {counted(record.single_repeats, 'repeat')})", *_pair(record, "single")),
         (rival, *_pair(record, "rival")),
         (f"this ensemble ({counted(record.cost.models, 'model')})", *_pair(record, "ensemble")),
     ]
@@ -128,40 +128,40 @@ def _scores(record: EnsembleRecord) -> list[str]:
     lines.append(f"  Best configuration: {record.single_name}  [{record.single}]")
     if record.rival_models < record.cost.models:
         lines.append(
-            f"  The study has {counted(record.single_repeats, 'repeat')} of it: with as many as {record.cost.models} "
-            "the second line could be better."
+            f"  The study has {counted(record.single_repeats, 'repeat')} of it; with {record.cost.models}, as many as "
+            "the ensemble has models, the second line could be better."
         )
-    lines.append("  In-sample: on the images that chose it all, so optimistic; the more there was to choose, the more.")
+    lines.append("  In-sample: on the images used to choose, so optimistic; the more choices there were, the more so.")
     if out is None:
         return [*lines, f"  No out-of-bag scores: {record.no_out_of_bag}."]
     away = gain(record, out.scores.ensemble, out.scores.single)
     return [
         *lines,
-        f"  Out of bag: members, weights and the best configuration chosen again in each of {out.rounds} bags of "
-        "groups, scored on the groups left out.",
-        f"  Paired difference to the best configuration {away:+.3f} (positive is better); "
-        f"{out.chose_single:.0%} of the bags chose the same one; {out.models:.1f} models in the mean.",
+        f"  Out of bag: members, weights and the best configuration were chosen again in each of {out.rounds} bags of "
+        "groups, and scored on the groups left out.",
+        f"  Paired difference to the best configuration: {away:+.3f} (positive is better). {out.chose_single:.0%} of "
+        f"the bags chose the same one; {out.models:.1f} models on average.",
     ]
 
 
 def _diversity(record: EnsembleRecord) -> list[str]:
     if len(record.counting) < 2:
         what = "an ensemble of its own repeats" if record.cost.models > 1 else "that one model"
-        return [f"One configuration has all the weight: this is {what}."]
+        return [f"One configuration has all the weight, so this is {what}."]
     differ = of_pairs(np.array(record.disagreement))
     told = (
-        f"Diversity: two members call {differ.mean():.1%} of the images differently ({differ.min():.1%} to "
+        f"Diversity: two members disagree on {differ.mean():.1%} of the images ({differ.min():.1%} to "
         f"{differ.max():.1%})"
     )
     alike = of_pairs(np.array(record.correlation, dtype=np.float64))
     if not len(alike):
         return [f"{told}."]
-    return [f"{told}; their errors correlate with {alike.mean():.2f} ({alike.min():.2f} to {alike.max():.2f})."]
+    return [f"{told}; their errors correlate at {alike.mean():.2f} ({alike.min():.2f} to {alike.max():.2f})."]
 
 
 def _cost(record: EnsembleRecord) -> list[str]:
     own, alone = record.cost, record.single_cost
-    told = f"Cost of an image: {counted(own.models, 'model')} in {_passes(own)}, one model alone {_passes(alone)}."
+    told = f"Cost per image: {counted(own.models, 'model')} in {_passes(own)}; one model alone in {_passes(alone)}."
     if own.passes < own.models:
         told += " Heads on the same frozen backbone share its pass."
     if own.hours is not None and alone.hours is not None:
@@ -170,7 +170,7 @@ def _cost(record: EnsembleRecord) -> list[str]:
 
 
 def _passes(cost: Cost) -> str:
-    return "1 pass of a backbone" if cost.passes == 1 else f"{cost.passes} passes of backbones"
+    return "1 backbone pass" if cost.passes == 1 else f"{cost.passes} backbone passes"
 
 
 def _shown(ahead: Ahead) -> str:

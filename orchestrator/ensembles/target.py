@@ -76,15 +76,15 @@ class Target:
         from trainables.learning.tasks.measured import Outputs
 
         logits = np.zeros((len(counts), 0, 1)) if chances is None else np.log(np.maximum(chances, 1e-300))
-        found: Floats = METRICS.load(self.metric)(Outputs(self.configuration, torch.from_numpy(logits), truth, counts))
-        return found
+        scores: Floats = METRICS.load(self.metric)(Outputs(self.configuration, torch.from_numpy(logits), truth, counts))
+        return scores
 
 
 def losses(chances: Floats, truth: NDArray[np.int64]) -> Floats:
     """Nats per image, float64 [..., N], of probabilities [..., N, K]."""
     own = np.take_along_axis(chances, np.broadcast_to(truth[:, None], (*chances.shape[:-1], 1)), axis=-1)[..., 0]
-    found: Floats = -np.log(np.maximum(own, _LEAST))
-    return found
+    nats: Floats = -np.log(np.maximum(own, _LEAST))
+    return nats
 
 
 def counted(predicted: np.ndarray, truth: NDArray[np.int64], classes: int, weights: NDArray[np.int64]) -> Floats:
@@ -108,19 +108,19 @@ def target_of(like: Configuration, metric: Metric, of_class: str | None, precisi
         raise InputError(f"--metric {metric}: expected one of {', '.join(task.metrics)}", f"orch ensemble {study}")
     values: dict[str, object] = {"selection.metric": metric}
     if of_class is not None and "of_class" not in uses:
-        raise InputError(f"--class {of_class}: expected a metric of one class with it, found {metric}", again)
+        raise InputError(f"--class {of_class}: expected a --metric of one class as well, found {metric}", again)
     if precision is not None and "precision" not in uses:
         raise InputError(
-            f"--precision {precision:g}: expected --metric recall_at_precision with it, found {metric}", again
+            f"--precision {precision:g}: expected --metric recall_at_precision as well, found {metric}", again
         )
     if "of_class" in uses:
         same = like.selection.of_class if like.selection.metric == metric else ""
         named = of_class or same or (classes[1] if like.data.task == "binary" else "")
         if named not in classes:
             meant = did_you_mean(nearest(named, classes)) if named else ""
-            found = repr(named) if named else "none"
+            typed = repr(named) if named else "none"
             raise InputError(
-                f"--metric {metric} is of one class: expected --class with one of {', '.join(classes)}, found {found}"
+                f"--metric {metric} scores one class: expected --class with one of {', '.join(classes)}, found {typed}"
                 f"{meant}",
                 f"{again} --class {classes[0]!r}",
             )

@@ -44,15 +44,15 @@ def _even(members: int) -> Shares:
 
 
 def _random(draw: np.random.Generator, members: int) -> Shares:
-    found: Shares = draw.multinomial(SHARES, draw.dirichlet(np.ones(members), size=POPULATION))
-    return found
+    shares: Shares = draw.multinomial(SHARES, draw.dirichlet(np.ones(members), size=POPULATION))
+    return shares
 
 
 def _winners(draw: np.random.Generator, values: Floats, count: int) -> Shares:
     """Places of the best of RIVALS each, int64 [count]."""
     met = draw.integers(0, len(values), size=(count, RIVALS))
-    found: Shares = np.take_along_axis(met, values[met].argmax(axis=1)[:, None], axis=1)[:, 0]
-    return found
+    winners: Shares = np.take_along_axis(met, values[met].argmax(axis=1)[:, None], axis=1)[:, 0]
+    return winners
 
 
 def _mixed(draw: np.random.Generator, one: Shares, other: Shares) -> Shares:

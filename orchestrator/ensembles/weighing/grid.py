@@ -29,5 +29,5 @@ def check_size(members: int) -> None:
         raise InputError(
             f"--weights grid: {members} members have {count:,} combinations of weights in steps of 0.05, expected at "
             f"most {MOST:,}",
-            f"Take at most {fits} members (--top {fits}), or --weights genetic, which tries some of them.",
+            f"Take at most {fits} members (--top {fits}), or --weights genetic, which tries only some combinations.",
         )

@@ -20,7 +20,7 @@ def least_loss(problem: Problem) -> Floats:
     check_combining(problem)
     count = len(problem.members)
     start = np.full(count, 1 / count)
-    found = minimize(
+    solution = minimize(
         _by_logits if problem.combining is LOGITS else _by_probabilities,
         start,
         (problem,),
@@ -30,7 +30,7 @@ def least_loss(problem: Problem) -> Floats:
         method="SLSQP",
         options={"maxiter": 200, "ftol": 1e-10},
     )
-    weights: Floats = np.where(found.x < LEAST, 0.0, found.x)
+    weights: Floats = np.where(solution.x < LEAST, 0.0, solution.x)
     return weights / weights.sum() if np.isfinite(weights).all() and weights.sum() > 0 else start
 
 

@@ -23,5 +23,5 @@ def dealt(members: int) -> NDArray[np.int64]:
     bars = bars.reshape(count_of(members), members - 1)
     ends = np.full((len(bars), 1), SHARES + members - 1)
     shares = np.diff(np.concatenate([np.full((len(bars), 1), -1), bars, ends], axis=1)) - 1
-    found: NDArray[np.int64] = shares[np.argsort((shares**2).sum(axis=1), kind="stable")]
-    return found
+    ordered: NDArray[np.int64] = shares[np.argsort((shares**2).sum(axis=1), kind="stable")]
+    return ordered

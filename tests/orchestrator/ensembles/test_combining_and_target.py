@@ -119,8 +119,8 @@ def test_a_problem_in_parts_is_the_problem_at_once(monkeypatch: pytest.MonkeyPat
     [
         ("class_precision", None, None, "expected --class with one of a, b, c, found none"),
         ("class_recall", "B2", None, "found 'B2'"),
-        ("loss", "a", None, "--class a: expected a metric of one class with it, found loss"),
-        ("accuracy", None, 0.9, "--precision 0.9: expected --metric recall_at_precision with it, found accuracy"),
+        ("loss", "a", None, "--class a: expected a --metric of one class as well, found loss"),
+        ("accuracy", None, 0.9, "--precision 0.9: expected --metric recall_at_precision as well, found accuracy"),
     ],
 )
 def test_a_metric_that_is_asked_for_wrongly(

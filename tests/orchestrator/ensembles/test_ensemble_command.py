@@ -74,12 +74,12 @@ def test_it_says_what_an_ensemble_is_worth(studies: Path) -> None:
     assert "32 images in 8 groups (column slide)" in said
     assert "Members: the best 3 of 3 configurations by mean loss; mean of probabilities; greedy selection" in said
     assert "out of bag  in-sample" in said
-    assert "best configuration alone (mean of 8)" in said
-    assert "In-sample: on the images that chose it all, so optimistic" in said
-    assert "No interval is given: bags overlap" in said
-    assert "Diversity: two members call" in said or "One configuration has all the weight" in said
+    assert "best configuration alone (mean of 8 repeats)" in said
+    assert "In-sample: on the images used to choose, so optimistic" in said
+    assert "There is no interval: bags overlap" in said
+    assert "Diversity: two members disagree on" in said or "One configuration has all the weight" in said
     assert "Next: orch evaluate slides --ensemble " in said
-    assert "8 validation groups: one of them decides much of every figure." in said
+    assert "There are only 8 validation groups, so each weighs heavily in every figure." in said
 
 
 def test_the_record_is_kept_listed_and_named_by_its_content(studies: Path) -> None:
@@ -104,7 +104,7 @@ def test_equal_weights_are_the_mean_of_all_repeats(studies: Path) -> None:
     assert {member["configuration"] for member in found["members"]} == set(ids())
     assert all(len(member["repeats"]) == 8 for member in found["members"])
     assert (found["cost"]["models"], found["out_of_bag"]) == (24, None)
-    assert found["no_out_of_bag"] == "it was not asked for"
+    assert found["no_out_of_bag"] == "none were asked for"
     study = PredictedStudy(
         depths=DEPTHS,
         qualities={(0, 0): 0.6, (1, 0): 0.65, (0, 2): 0.55},
@@ -131,7 +131,7 @@ def test_members_that_are_named_are_not_chosen_again(studies: Path) -> None:
     found = data(studies, "ensemble", "slides", "--of", f"{two[0][:6]},{two[1]}")
     assert {member["configuration"] for member in found["members"]} == set(two)
     assert found["chosen"] == "2 configurations that were named"
-    assert any("Members were named" in note for note in found["notes"])
+    assert any("The members were named" in note for note in found["notes"])
 
 
 def test_a_metric_of_one_class(studies: Path) -> None:
@@ -146,13 +146,13 @@ def test_what_is_asked_wrongly(studies: Path) -> None:
     near = first[:5] + ("0" if first[5] != "0" else "1")
     said = refused(studies, "ensemble", "slides", "--of", f"{near},{ids()[1]}")
     assert f"--of {near}: expected the beginning of an id of this study, found none; did you mean '{first}'" in said
-    assert "at least two members of an ensemble, found 1 that was named" in refused(
+    assert "at least two members for an ensemble, found 1 that was named" in refused(
         studies, "ensemble", "slides", "--of", first
     )
-    assert "found the loss, which votes have none of" in refused(studies, "ensemble", "slides", "--combine", "votes")
+    assert "found the loss, which votes do not have" in refused(studies, "ensemble", "slides", "--combine", "votes")
     asked = ("--combine", "votes", "--metric", "accuracy", "--weights", "loss")
     assert "found votes, which have no loss" in refused(studies, "ensemble", "slides", *asked)
-    assert "--class x: expected a metric of one class" in refused(studies, "ensemble", "slides", "--class", "x")
+    assert "--class x: expected a --metric of one class" in refused(studies, "ensemble", "slides", "--class", "x")
     assert "--partition 'zz': expected the beginning of one of" in refused(
         studies, "ensemble", "slides", "--partition", "zz"
     )
@@ -186,15 +186,15 @@ def test_a_configuration_of_another_partition_is_refused_with_the_reason(tmp_pat
     key = BundleKey.of_repeat(study.ids()[1], extra.id, 0)
     storage.create(key.final(0, 4, record.state), record.to_bytes())
     said = refused(tmp_path, "ensemble", "slides", "--of", f"{extra.id},{study.configurations()[1].id}")
-    assert f"expected configurations of one partition ({study.ids()[0]})" in said
-    assert "what is valid for one member was trained on by another" in said
+    assert f"expected a configuration on partition {study.ids()[0]}, found it only on" in said
+    assert "members on different partitions train on each other's validation images" in said
 
 
 def test_a_study_of_one_configuration_has_no_ensemble(tmp_path: Path) -> None:
     predicted_study(tmp_path, depths=((0, 0),))
     said = refused(tmp_path, "ensemble", "slides")
-    assert "expected at least two members of an ensemble, found 1 with predictions in the study" in said
-    assert "orch evaluate slides has the ensemble of one configuration's own repeats" in said
+    assert "expected at least two members for an ensemble, found 1 with predictions in the study" in said
+    assert "orch evaluate slides also scores the ensemble of one configuration's own repeats" in said
 
 
 def test_repeats_that_diverged_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_repeats_that_diverged_are_left_out_and_counted(tmp_path: Path) -> None:
     repeats = {member["configuration"]: member["repeats"] for member in found["members"]}
     assert repeats[lost] == [0, 2, 3, 5, 6, 7]
     assert found["cost"]["models"] == 22
-    assert "2 repeats diverged and are left out of everything here." in found["notes"]
+    assert "2 repeats diverged and are left out everywhere here." in found["notes"]
 
 
 def test_predictions_that_cannot_be_read_leave_a_configuration_out(tmp_path: Path) -> None:
@@ -221,12 +221,12 @@ def test_predictions_that_cannot_be_read_leave_a_configuration_out(tmp_path: Pat
     storage.replace(path, record.to_bytes())
     found = data(tmp_path, "ensemble", "slides")
     assert lost not in [member["configuration"] for member in found["members"]]
-    assert f"Left out, their kept predictions cannot be read: {lost}." in found["notes"]
+    assert f"Left out, because their stored predictions cannot be read: {lost}." in found["notes"]
     for configuration in study.configurations():
         record = study.record(configuration, 0, 4, 0)
         record.logits = record.logits[:-1]
         storage.replace(BundleKey.of_repeat(study.ids()[0], configuration.id, 0).final(0, 4), record.to_bytes())
-    assert "expected kept validation predictions of at least one configuration, found none of 3" in refused(
+    assert "expected stored validation predictions of at least one of 3 configurations, found none" in refused(
         tmp_path, "ensemble", "slides"
     )
 

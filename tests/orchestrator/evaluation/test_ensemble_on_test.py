@@ -192,7 +192,7 @@ def test_nothing_is_opened_where_a_member_has_gone_on(evaluated: EvaluatedStudy)
 
 
 def test_an_ensemble_that_is_not_there(evaluated: EvaluatedStudy) -> None:
-    with pytest.raises(InputError, match="0 begin so; there: none yet") as raised:
+    with pytest.raises(InputError, match="0 match; the study has none yet") as raised:
         opened(evaluated, "abc")
     assert raised.value.advice == "orch ensemble tiny makes one"
     found = made(evaluated).id

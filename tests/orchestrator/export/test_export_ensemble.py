@@ -141,7 +141,7 @@ def test_the_commands(binary: FinishedStudy, folder: ExportedEnsemble, tmp_path:
         main, ["export", "study", "--ensemble", "zz", "--output", str(tmp_path / "x"), *binary.options]
     )
     assert unknown.exit_code == 2
-    assert "ensemble 'zz' of study 'study': expected the beginning of one id, 0 begin so" in unknown.output
+    assert "ensemble 'zz' of study 'study': expected the beginning of exactly one id, 0 match" in unknown.output
     record = made(binary, "probe", "unfreezing")
     asked = ["export", "study", "--ensemble", record.id, "--output", str(tmp_path / "out"), "--no-onnx", "--json"]
     done = CliRunner().invoke(main, [*asked, *binary.options])
