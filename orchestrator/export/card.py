@@ -30,14 +30,14 @@ from trainables.data.reading import Reading, channels_text
 from trainables.learning.metrics import is_loss
 
 NO_GROUPS = "images assumed independent"
-AS_THEY_ARE = "as they are"
+AS_THEY_ARE = "unchanged"
 
 
 def model_card(facts: CardFacts) -> str:
     """Markdown. Names of files, groups, people and machines are not in it."""
     parts = [
         [f"# Model card: {cell(facts.study.name)}", "", *_warnings(facts)],
-        ["## What it is", "", *_what(facts)],
+        ["## Model", "", *_what(facts)],
         ["## Intended use", "", *_use(facts)],
         ["## From files to splits", "", *flow_lines(facts)],
         ["## Training", "", *_training(facts)],
@@ -46,18 +46,18 @@ def model_card(facts: CardFacts) -> str:
         ["## Test scores", "", *test_lines(facts)],
         ["## Failure modes", "", *failure_lines(facts)],
         ["## Limits", "", *limits(facts)],
-        ["## Checks of these files", "", *_checks(facts)],
-        ["## What the study cost", "", *_cost(facts)],
+        ["## File checks", "", *_checks(facts)],
+        ["## Compute and energy", "", *_cost(facts)],
         ["## CLAIM 2024", "", *_items("CLAIM 2024 (Tejani and others, doi 10.1148/ryai.240300)", CLAIM, facts)],
         ["## TRIPOD+AI", "", *_items("TRIPOD+AI (Collins and others, doi 10.1136/bmj-2023-078378)", TRIPOD, facts)],
-        ["## Where it comes from", "", *_origin(facts)],
+        ["## Provenance", "", *_origin(facts)],
     ]
     return "\n\n".join("\n".join(part).rstrip() for part in parts) + "\n"
 
 
 def _items(name: str, items: tuple[tuple[str, str, str], ...], facts: CardFacts) -> list[str]:
-    told = "what an item asks for is shortened: submit the published form. Words like Training name sections above."
-    return [f"Numbers are those of {name}; {told}", "", *checklist_lines(items, said(facts))]
+    told = "Items are shortened here: submit the published form. Words like Training name sections above."
+    return [f"Numbers are those of {name}. {told}", "", *checklist_lines(items, said(facts))]
 
 
 def _warnings(facts: CardFacts) -> list[str]:
@@ -65,10 +65,10 @@ def _warnings(facts: CardFacts) -> list[str]:
     if facts.study.synthetic:
         lines.append("**Synthetic images: the scores say nothing about real ones.**")
     if facts.study.group_meaning == NO_GROUPS:
-        lines.append("**Images assumed independent: nobody said which are of one patient or slide.**")
+        lines.append("**Images assumed independent: it was not stated which come from the same patient or slide.**")
     if facts.evaluation is None:
         lines.append(
-            "**Not tested on the test split: the only test scores of this configuration are of images from elsewhere.**"
+            "**Not tested on the test split: this configuration's only test scores are on images from elsewhere.**"
             if facts.external
             else "**Not tested: no test score exists for this model.**"
         )
@@ -77,9 +77,9 @@ def _warnings(facts: CardFacts) -> list[str]:
 
 def _what(facts: CardFacts) -> list[str]:
     model, c = facts.model, facts.chosen.member.configuration
-    trained = f"the new head and {c.adaptation.said}" if c.live.trains_body else "the new head alone"
+    trained = f"the new head and {c.adaptation.said}" if c.live.trains_body else "only the new head"
     rows = [
-        ("task", f"{model.task}: one image, one of {len(model.classes)} classes"),
+        ("task", f"{model.task}: assigns one of {len(model.classes)} classes to each image"),
         ("classes", ", ".join(model.classes)),
         ("backbone", f"`{model.backbone}`, weights {facts.origin_of_weights or c.network.weights[:19]}"),
         ("head", ", ".join(layer.words() for layer in model.head)),
@@ -87,7 +87,7 @@ def _what(facts: CardFacts) -> list[str]:
         ("input", _input(facts)),
         *_left_out(facts),
         ("output", _output(facts)),
-        ("which repeat", _which(facts)),
+        ("repeat", _which(facts)),
     ]
     return table(("", ""), rows)
 
@@ -95,35 +95,37 @@ def _what(facts: CardFacts) -> list[str]:
 def _input(facts: CardFacts) -> str:
     p = facts.model.preprocessing
     share = (p.image_size / p.store_size) ** 2
-    crop = f", centre {p.image_size} of it ({share:.0%} of its area)" if p.store_size != p.image_size else ""
+    crop = f", cropped to its centre {p.image_size} ({share:.0%} of its area)" if p.store_size != p.image_size else ""
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
     inner = "black borders cut off, " if p.borders == "cropped" else ""
     square = _SQUARES[p.fit].format(f"{p.store_size} ({p.interpolation})")
     return (
-        f"RGB, {inner}{square}{crop}, 0–1, mean {mean}, std {std} per channel{_OF.get(p.standardisation, '')}; "
-        f"nothing else{_beside(facts)}{_read(p.reading)}"
+        f"RGB, {inner}{square}{crop}, scaled to 0–1, normalised by mean {mean}, std {std} per "
+        f"channel{_OF.get(p.standardisation, '')}; nothing else{_beside(facts)}{_read(p.reading)}"
     )
 
 
 def _read(reading: Reading) -> str:
     """What is said of files with more than one picture of 8 bits."""
-    said = f"; grey of more than 8 bits is scaled from {reading.intensity} to 0:255" if reading.intensity else ""
+    said = (
+        f"; grey values of more than 8 bits are scaled from {reading.intensity} to 0:255" if reading.intensity else ""
+    )
     if reading.page:
-        said += f"; of several pages or planes {_PAGES.get(reading.page, f'number {reading.page}')}"
+        said += f"; of several pages or planes, {_PAGES.get(reading.page, f'number {reading.page}')}"
     if reading.channels:
-        said += f"; channels {channels_text(reading.channels)}, inputs without one are black"
+        said += f"; channels {channels_text(reading.channels)}, inputs without a channel are black"
     return said
 
 
-_PAGES = {"max": "the largest of each sample", "mean": "the mean of each sample", "min": "the smallest of each sample"}
+_PAGES = {"max": "the maximum of each sample", "mean": "the mean of each sample", "min": "the minimum of each sample"}
 _OF = {
     "train": " (of the training split)",
     "each_split": " (of the training split; in the study, each split by its own)",
 }
 _SQUARES = {
-    "crop": "shorter side to {}, centre square",
-    "pad": f"longer side to {{}}, {FILL} on both sides of the other",
-    "squash": "both sides to {}, whatever their ratio",
+    "crop": "shorter side resized to {}, centre square",
+    "pad": f"longer side resized to {{}}, the other padded on both sides with {FILL}",
+    "squash": "both sides resized to {}, whatever their ratio",
 }
 
 
@@ -136,7 +138,7 @@ def _beside(facts: CardFacts) -> str:
     """How training images are changed besides."""
     c = facts.chosen.member.configuration
     alike = _views(facts) == AS_THEY_ARE and not c.augmentation.from_pixels
-    return ", test and training images alike" if alike else "; what is done to training images besides: Training"
+    return ", test and training images alike" if alike else "; for further changes to training images see Training"
 
 
 def _output(facts: CardFacts) -> str:
@@ -148,20 +150,20 @@ def _output(facts: CardFacts) -> str:
 
 def _which(facts: CardFacts) -> str:
     origin, n = facts.model.origin, facts.chosen.member.n
-    how = "taken by its number, not by its score, so that the mean over repeats is what to expect of it on new images"
+    how = "chosen by its number, not its score, so expect the mean over repeats of it on new images"
     if facts.chosen.repeat_was_named:
         how = "named by whoever exported it, perhaps for its score; expect the mean over repeats of it, not its own"
-    return f"repeat number {origin['repeat']}, of {n} that count from 0, at epoch {origin['epoch']}; {how}"
+    return f"repeat {origin['repeat']} of {n} (numbered from 0), at epoch {origin['epoch']}; {how}"
 
 
 def _use(facts: CardFacts) -> list[str]:
     return [
-        "Research: to compare with other models on images taken, stained and labelled as those of this study. It is no "
-        "medical device; whether decisions that use it are better was not a question of this study.",
+        "For research: comparing models on images acquired, stained and labelled like those of this study. It is not a "
+        "medical device, and the study did not ask whether it improves decisions.",
         "",
-        "Not for images of other scanners, stains, magnifications or populations without a test of its own, not for "
-        "classes beside those above (it always names one of them), not for a diagnosis from several images of a group "
-        "unless their predictions were tested together.",
+        "Not for images from other scanners, stains, magnifications or populations without a test on such images; not "
+        "for classes other than those above (it always names one of them); not for a diagnosis from several images of "
+        "a group, unless their combined predictions were tested.",
         "",
         "For the authors: the clinical question, the users, what follows from each answer.",
     ]
@@ -172,12 +174,12 @@ def _training(facts: CardFacts) -> list[str]:
     rows = [
         ("strategy", f"{c.strategy}: {_depth(c)}"),
         *settings_said(c),
-        *([("what decays", _decay(c))] if c.optimiser.weight_decay else []),
+        *([("weight decay applies to", _decay(c))] if c.optimiser.weight_decay else []),
         ("epochs", str(facts.record.meta["epochs"])),
-        ("epoch that counts", f"of each repeat the one where {_rule(facts)}"),
+        ("selected epoch", f"for each repeat the one where {_rule(facts)}"),
         ("ranked by", f"the mean of {facts.ranked_by} over all repeats, each at that epoch"),
         ("searched", _searched(facts)),
-        ("classes of unequal size", _balance(c)),
+        ("class imbalance", _balance(c)),
         ("views of training images", _views(facts)),
         ("repeats", f"{request.n} of {request.asked}, {repeats_differ(c)}, same partition"),
         ("study seed", str(c.data.seed)),
@@ -213,8 +215,8 @@ def settings_said(c: Configuration) -> list[tuple[str, str]]:
 
 
 def _decay(c: Configuration) -> str:
-    every = "all that is trained, biases and scales and shifts of norms too"
-    what = every if c.optimiser.decay_on == "all" else "weights alone, no biases, no scales and shifts of norms"
+    every = "all trained parameters, including biases and normalisation layers"
+    what = every if c.optimiser.decay_on == "all" else "weights only, not biases or normalisation layers"
     return f"{what}; {OPTIMISERS.variants[c.optimiser.name].decay}"
 
 
@@ -222,8 +224,8 @@ def _balance(c: Configuration) -> str:
     if c.balance.name != "class_weights":
         return balance_said(c)
     return (
-        f"{balance_said(c)}: the loss of each image times N / (K · N of its class); the sum over a batch is divided by "
-        "its number of images, not by the sum of their weights"
+        f"{balance_said(c)}: each image's loss is multiplied by N / (K · N of its class); the sum over a batch is "
+        "divided by its number of images, not by the sum of their weights"
     )
 
 
@@ -231,7 +233,7 @@ def _rule(facts: CardFacts) -> str:
     c = facts.chosen.member.configuration
     better = "lowest" if is_loss(c.selection.metric) else "highest"
     metric = c.selection.words
-    return f"{metric} ({selected_by([facts.chosen.member])}) is {better}; on a tie the earliest"
+    return f"{metric} ({selected_by([facts.chosen.member])}) is {better}; the earliest on a tie"
 
 
 def _searched(facts: CardFacts) -> str:
@@ -248,10 +250,8 @@ def _searched(facts: CardFacts) -> str:
 def _views(facts: CardFacts) -> str:
     c = facts.chosen.member.configuration
     if c.balance.name in ("ngca", "count"):
-        return f"flips and right-angle turns, more of them for small classes{_crops(c)}"
-    return (
-        AS_THEY_ARE if c.image.views == 1 else f"{c.image.views} of the 8 flips and right-angle turns each"
-    ) + _crops(c)
+        return f"flips and 90° rotations, more of them for small classes{_crops(c)}"
+    return (AS_THEY_ARE if c.image.views == 1 else f"{c.image.views} of the 8 flips and 90° rotations each") + _crops(c)
 
 
 def _crops(c: Configuration) -> str:
@@ -260,10 +260,10 @@ def _crops(c: Configuration) -> str:
 
 def _selection(facts: CardFacts) -> list[str]:
     if not facts.chosen.was_selected:
-        said_so = "It was named by hand; " + (
-            "it is not the configuration that the rule selects."
+        said_so = "This configuration was named by hand; " + (
+            "the selection rule picks another one."
             if facts.chosen.selection
-            else "the rule selects none yet, since no configuration has all its repeats."
+            else "the selection rule picks none yet, since no configuration has finished all its repeats."
         )
         return [said_so, "", *_block(facts.chosen.selection)]
     return _block(facts.chosen.selection)
@@ -275,7 +275,7 @@ def _block(text: str) -> list[str]:
 
 def limits(facts: CardFacts) -> list[str]:
     """Sentences that follow from this study's own numbers."""
-    lines = ["Validation scores were used to choose configuration and epoch; they are optimistic."]
+    lines = ["Validation scores are optimistic: they were used to choose the configuration and the epoch."]
     flow = facts.flow
     if said := reference_note([facts.chosen.member.configuration]):
         lines.append(f"Scores of this study are of the {said}.")
@@ -290,36 +290,36 @@ def limits(facts: CardFacts) -> list[str]:
         if few:
             lines.append(
                 f"Classes with fewer than {LEAST_GROUPS} groups in valid or test (train/valid/test): {', '.join(few)}. "
-                "Of so few groups scores say little about others."
+                "Scores from so few groups say little about others."
             )
         none = [f"{label} in {split}" for label, split, groups, _ in flow.rows if not groups]
         if flow.alike_across_splits:
             lines.append(
-                f"Pairs of images that are nearly the same and lie in two splits: {flow.alike_across_splits}; where "
-                "they are of one patient or slide, scores are better than they should be."
+                f"Pairs of near-duplicates that lie in two splits: {flow.alike_across_splits}. Where they are of the "
+                "same patient or slide, scores are better than they should be."
             )
         if none:
             lines.append("Not represented: " + ", ".join(none) + ".")
     lines += [
         "Standard deviations over repeats describe retraining on this partition, not other groups.",
-        "Probabilities of the exported model are those of the network; they were not calibrated.",
+        "The exported model gives the network's probabilities as they are; they were not calibrated.",
     ]
     if not facts.external:
         lines.append("All images come from one dataset; this configuration was not tested on images from elsewhere.")
     if facts.leak:
-        lines.append(f"Leak experiment (another model, the test split closed): {facts.leak}")
+        lines.append(f"Leak experiment (with another model; the test split stayed closed): {facts.leak}")
     if facts.model.origin["precision_of_frozen_part"] == "bf16":
         lines.append("Frozen layers were computed in bfloat16 for training; the exported network computes in float32.")
     if facts.model.origin["arithmetic_of_trained_part"] != "fp32":
         asked = facts.model.origin["arithmetic_of_trained_part"]
         lines.append(
-            f"Trained layers of the backbone were computed in {asked}, to train and to score; the exported network "
-            "computes in float32: how far that is from what was scored stands among the checks below."
+            f"Trained layers of the backbone were computed in {asked} for training and scoring; the exported network "
+            "computes in float32. The file checks below show how far its outputs are from those that were scored."
         )
     if facts.model.origin["pretrained_weights"].startswith("init:"):
         begun = facts.chosen.member.configuration.adaptation.start == "drawn"
         told = "was trained from freshly initialised" if begun else "has freshly initialised"
-        lines.append(f"The backbone {told} weights, not trained ones.")
+        lines.append(f"The backbone {told} weights, not pretrained ones.")
     if facts.chosen.member.diverged:
         lines.append(f"{facts.chosen.member.diverged} of {facts.chosen.member.n} repeats diverged.")
     return [f"* {cell(line)}" for line in lines]
@@ -336,14 +336,13 @@ def _few_groups(flow: DataFlow) -> list[str]:
 def _checks(facts: CardFacts) -> list[str]:
     agreement = facts.agreement
     lines = [
-        f"* The exported network was run on {agreement.images} valid images: {agreement.same:.1%} have the class "
-        f"that the "
-        f"search kept, logits differ by at most {agreement.largest:.2g} (kept ones have 16 bits).",
+        f"* The exported network was run on {agreement.images} valid images: {agreement.same:.1%} get the class that "
+        f"the search predicted, and logits differ by at most {agreement.largest:.2g} (the search keeps 16 bits).",
         f"* {_same(facts.deviation)}",
     ]
     if isinstance(facts.onnx, OnnxFile):
         lines.append(
-            f"* `model.onnx`: opset {facts.onnx.opset}, any batch size; onnxruntime differs from torch by at most "
+            f"* `model.onnx`: opset {facts.onnx.opset}, any batch size; onnxruntime differs from PyTorch by at most "
             f"{facts.onnx.largest:.2g} on {facts.onnx.images} real images (limit {TOLERANCE:g})."
         )
     else:
@@ -354,9 +353,12 @@ def _checks(facts: CardFacts) -> list[str]:
 def _same(deviation: float) -> str:
     """Whether the weights are those of the search, by the logits of valid images that it kept."""
     if deviation == 0:
-        return "These weights gave, in the study, the logits of valid images that the search kept, bit for bit."
+        return "In the study, these weights give exactly the logits of valid images that the search kept, bit for bit."
     if math.isinf(deviation):
-        return "The weights were trained again with other bits: another epoch would be selected now."
+        return (
+            "The weights were trained again and did not reproduce the search exactly: another epoch would be selected "
+            "now."
+        )
     return f"The weights were trained again; logits differ from the search's by at most {deviation:.2g}."
 
 
@@ -364,7 +366,7 @@ def _cost(facts: CardFacts) -> list[str]:
     cost = facts.cost
     hours = [f"{cost.gpu_hours:.3g} GPU hours"] if cost.gpu_hours else []
     hours += [f"{cost.core_hours:.3g} core hours"] if cost.core_hours else []
-    measured = f", of which {cost.measured_kwh:.3g} kWh measured" if cost.measured_kwh else ", power × time"
+    measured = f", of which {cost.measured_kwh:.3g} kWh measured" if cost.measured_kwh else ", from rated power × time"
     trainings = sum(segment.repeats for segment in cost.segments)
     return [
         f"{' and '.join(hours) or 'No hours'} for all {trainings} trainings of the study, {cost.kwh:.3g} kWh"
@@ -380,7 +382,7 @@ def _origin(facts: CardFacts) -> list[str]:
         ("train and valid images", f"`{facts.study.data_fingerprint[:16]}…`"),
         ("test images", f"`{facts.study.test_fingerprint[:16]}…`"),
         ("pretrained weights", f"`{origin['pretrained_weights'][:23]}…`"),
-        ("study made", f"{facts.study.created} with {versions}"),
+        ("study created", f"{facts.study.created} with {versions}"),
         ("exported", now()),
     ]
     return table(("", ""), rows)

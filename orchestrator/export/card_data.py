@@ -7,6 +7,7 @@ from orchestrator.export.facts import CardFacts
 from orchestrator.export.markdown import cell, table
 from orchestrator.export.onnx_file import OnnxFile
 from orchestrator.results.grouped import images_in
+from orchestrator.results.names import counted, thousands
 from orchestrator.results.near_duplicates import NONE_FOUND
 from orchestrator.results.policies import how_divided
 from search_spaces.configuration import Configuration
@@ -24,7 +25,7 @@ def flow_lines(facts: CardFacts) -> list[str]:
     if not flow.refused:
         lines.append("* None was refused.")
     lines.append(f"* Used: {cell(images_in(flow.images, flow.groups, meaning))}.")
-    lines.append(f"* {how_divided(flow.policy, flow.seed)}; a group is in one split only.")
+    lines.append(f"* {how_divided(flow.policy, flow.seed)}; each group is in one split only.")
     lines.append(f"* {_alike(flow)}")
     lines += [f"* {cell(note)}" for note in flow.notes]
     by = {(label, split): (groups, images) for label, split, groups, images in flow.rows}
@@ -36,19 +37,19 @@ def flow_lines(facts: CardFacts) -> list[str]:
 
 def _alike(flow: DataFlow) -> str:
     if flow.alike is None:
-        return "Images that are nearly the same: the study holds no search for them."
+        return "Near-duplicates: the study has not been searched for them."
     there = [(kind, pairs, differs) for kind, pairs, differs in flow.alike if pairs]
     if not there:
-        return f"Images that are nearly the same: {NONE_FOUND[0].lower()}{NONE_FOUND[1:]}"
+        return f"Near-duplicates: {NONE_FOUND[0].lower()}{NONE_FOUND[1:]}"
     told = (
         f"{pairs} {'pair' if pairs == 1 else 'pairs'} {kind}" + (f" ({differs} under two labels)" if differs else "")
         for kind, pairs, differs in there
     )
-    return f"Images that are nearly the same, by a comparison of small copies: {', '.join(told)}."
+    return f"Near-duplicates, by a comparison of small copies of the images: {', '.join(told)}."
 
 
 def _counted(groups: int, images: int) -> str:
-    return f"{images:,} images in {groups:,} group{'' if groups == 1 else 's'}" if images else "none"
+    return f"{thousands(images, 'image')} in {thousands(groups, 'group')}" if images else "none"
 
 
 def said(facts: CardFacts) -> dict[str, str]:
@@ -57,7 +58,10 @@ def said(facts: CardFacts) -> dict[str, str]:
     totals = (
         ""
         if flow is None
-        else ", ".join(f"{split} {images:,} images of {groups:,} groups" for split, groups, images in flow.totals)
+        else ", ".join(
+            f"{split} {thousands(images, 'image')} of {thousands(groups, 'group')}"
+            for split, groups, images in flow.totals
+        )
     )
     refused = (
         ""
@@ -78,16 +82,17 @@ def said(facts: CardFacts) -> dict[str, str]:
         "goal": f"development of a classifier of single images into {len(facts.model.classes)} classes",
         "objectives": "development, and evaluation on groups set aside" if evaluation else "development",
         "exclusion": refused,
-        "preprocessing": "What it is: input; how images were acquired: for the authors",
+        "preprocessing": "Model: input; how images were acquired: for the authors",
         "preparation": f"every file was decoded and checked; {refused}" if refused else "",
         "predictors": "the pixels of one image, nothing else",
         "outcome": f"the label given with each image: {classes}; its definition and assessment: for the authors",
         "subsets": "whole image files; whether they were cut from larger ones: for the authors",
-        "names": "no names of image files, groups or people are in this card; in the images: for the authors",
-        "missing": "an image without a label stops a search, one that does not decode is left out; nothing is imputed",
+        "names": "this card names no image files, groups or people; whether the images do: for the authors",
+        "missing": "a search stops at an image without a label and leaves out one that cannot be decoded; nothing is "
+        "imputed",
         "partition": f"From files to splits: policy {flow.policy}, {totals}" if flow else "",
         "disjoint": f"the group, {facts.study.group_meaning}; whether that is a patient or a slide: for the authors",
-        "model": "What it is",
+        "model": "Model",
         "software": "when the study was made: "
         + ", ".join(f"{name} {version}" for name, version in facts.study.versions.items()),
         "initial": f"backbone {facts.origin_of_weights or c.network.weights[:19]}; {_initial(facts)}",
@@ -100,9 +105,9 @@ def said(facts: CardFacts) -> dict[str, str]:
         "metrics": (f"{tested}; calibration" if evaluation else "loss, accuracy, balanced accuracy, macro F1")
         + "; why these: for the authors",
         "uncertainty": "standard deviation over repeats"
-        + ("; on test images intervals over groups, or the reason for none" if evaluation else "")
-        + ("; how surely it is the best: How the configuration was selected" if facts.chosen.selection else ""),
-        "robustness": f"{facts.chosen.member.n} repeats, {repeats_differ(c)}; other settings: "
+        + ("; on test images also intervals over groups, or why there are none" if evaluation else "")
+        + ("; how certain the choice is: How the configuration was selected" if facts.chosen.selection else ""),
+        "robustness": f"{counted(facts.chosen.member.n, 'repeat')}, {repeats_differ(c)}; other settings: "
         f"tables/configurations.csv",
         "internal": "Test scores" if evaluation else f"not of this configuration; {looked(facts.looks)}",
         "external": "Test scores: images from elsewhere" if facts.external else "",
@@ -116,23 +121,23 @@ def said(facts: CardFacts) -> dict[str, str]:
         "availability": "model: this folder; software and data: for the authors",
         "code": f"orch {facts.study.versions.get('orch', '')}; code of further analyses: for the authors",
         "size": f"given by the data, not planned: {totals}" if flow else "",
-        "methods": "What it is; Training; How the configuration was selected",
+        "methods": "Model; Training; How the configuration was selected",
         "clusters": "groups are the unit of partition and intervals; centres: for the authors",
-        "imbalance": f"{balance_said(c)}; balanced accuracy and macro F1 beside accuracy",
+        "imbalance": f"{balance_said(c)}; balanced accuracy and macro F1 are given as well as accuracy",
         "fairness": subgroups,
-        "output": "What it is: output",
+        "output": "Model: output",
         "differences": "one dataset, divided by group; classes by split in From files to splits"
         + ("; images from elsewhere: for the authors" if facts.external else ""),
-        "numbers": f"{totals}; {facts.summary.totals.configurations} configurations, {facts.summary.totals.done} "
-        f"trainings"
+        "numbers": f"{totals}; {counted(facts.summary.totals.configurations, 'configuration')}, "
+        f"{counted(facts.summary.totals.done, 'training')}"
         if flow
         else "",
         "specification": "backbone.safetensors, head.safetensors, model.json"
         + (", model.onnx" if isinstance(facts.onnx, OnnxFile) else ""),
         "predictions": "by `orch predict`" + (", or predict.py" if isinstance(facts.onnx, OnnxFile) else ""),
         "updating": "none",
-        "usability": "files that do not decode are reported; poor or foreign images are not recognised as such",
-        "interaction": "image files are given, nothing is asked; expertise needed: for the authors",
+        "usability": "files that cannot be decoded are reported; poor or unsuitable images are not recognised as such",
+        "interaction": "users give image files, nothing else; expertise needed: for the authors",
     }
     return {key: cell(text) for key, text in known.items() if text}
 
@@ -140,20 +145,23 @@ def said(facts: CardFacts) -> dict[str, str]:
 def balance_said(c: Configuration) -> str:
     """What was done about classes of unequal size."""
     if c.balance.name == "count":
-        return f"method: {c.balance.count} of each class, larger ones subsampled, smaller ones flipped and turned"
+        return (
+            f"method: {c.balance.count} of each class, by undersampling larger classes and by flips and rotations of "
+            "smaller ones"
+        )
     return "not treated" if c.balance.name == "none" else f"method: {c.balance.name.replace('_', ' ')}"
 
 
 def repeats_differ(c: Configuration) -> str:
     """In what the repeats of a configuration differ."""
-    return "which a fitted head makes all alike" if c.head.is_fitted else "different initial weights and order"
+    return "all alike, since the head is fitted" if c.head.is_fitted else "different initial weights and order"
 
 
 def looked(looks: int) -> str:
     """What became of test images that the model's configuration was not tested on."""
     if not looks:
         return "the test split was not looked at"
-    return f"of the test images some were looked at {'once' if looks == 1 else f'{looks} times'}, for other results"
+    return f"test images were looked at {'once' if looks == 1 else f'{looks} times'}, for other results"
 
 
 def _initial(facts: CardFacts) -> str:

@@ -17,37 +17,37 @@ from trainables.data.partition import SPLITS
 from trainables.learning.tasks import confusion
 
 _PAIRS = 5
-_CAUTION = "These images chose epoch and configuration, so that errors of new ones may be more, and others."
+_CAUTION = "These images served to choose epoch and configuration, so new images may show more errors, and other ones."
 
 
 def failure_lines(facts: CardFacts) -> list[str]:
     """What was looked for among valid images, then what the study's records say of each class without that."""
     member = facts.chosen.member
-    found = found_lines(facts.mistakes, facts.study.name, [member.id], member.partition)
-    return [*found, "", *_few_images(facts.flow), *_never_found(facts)]
+    looked_for = found_lines(facts.mistakes, facts.study.name, [member.id], member.partition)
+    return [*looked_for, "", *_few_images(facts.flow), *_never_found(facts)]
 
 
 def found_lines(record: MistakesRecord | None, study: str, of: Sequence[str], partition: str) -> list[str]:
     """What `orch mistakes` said last; the command, where nobody asked. of: ids of the configurations of the card."""
     if record is None:
         return [
-            f"None was looked for. `orch mistakes {study}` finds valid images that no prediction has right, parts of "
-            "the data with more errors than chance explains, and classes that are confused."
+            f"Failure modes have not been looked for. `orch mistakes {study}` finds valid images that no model gets "
+            "right, parts of the data with more errors than chance explains, and classes that are confused."
         ]
     repeats = counted(max(record.repeats), "repeat") + (" at most" if len({*record.repeats}) > 1 else "")
     count = len(record.configurations)
     members = f"{'each of ' if count > 1 else ''}{counted(count, 'configuration')}"
     return [
         f"Looked for on {record.created[:10]} (`orch mistakes {study}`) among {record.images:,} images of "
-        f"{counted(record.groups, 'group')} while they were in valid, by {repeats} of "
-        f"{members}. {_CAUTION} What is not named here is not excluded.",
+        f"{counted(record.groups, 'group')} while they were in valid, as predicted by {repeats} of "
+        f"{members}. {_CAUTION} There may be failure modes that are not named here.",
         *_other(record, study, of, partition),
         "",
         *_never(record),
         *_confused(record),
         *_slices(record.slices),
-        f"* Labels that may be wrong: {record.suspected:,} of {record.images:,} are suspected by confident learning; "
-        "where networks err much most of these are right.",
+        f"* Labels that may be wrong: confident learning suspects {record.suspected:,} of {record.images:,}; where "
+        "networks make many errors, most of these labels are right.",
         "",
         *_classes(record),
     ]
@@ -59,13 +59,14 @@ def _other(record: MistakesRecord, study: str, of: Sequence[str], partition: str
     first, lines = record.configurations[0], []
     if not looked.keys() & set(of):
         command = f"orch mistakes {study} --of {','.join(of)}"
-        lines.append(f"**No configuration of this card is among them**: `{command}` looks at it.")
+        lines.append(f"**No configuration of this card is among them**: run `{command}`.")
     elif first.id not in of or len(of) > 1:
         lines.append(
-            f"Errors by class, pair of classes and slice are those of one of them: {cell(first.name)} (`{first.id}`)."
+            f"Errors by class, by pair of classes and by slice are those of one of them: {cell(first.name)} "
+            f"(`{first.id}`)."
         )
     if partition not in record.partitions:
-        lines.append(f"They were in valid of another partition than `{partition}`.")
+        lines.append(f"The images were in the valid split of a partition other than `{partition}`.")
     return ["", *lines] if lines else []
 
 
@@ -79,7 +80,7 @@ def _never(record: MistakesRecord) -> list[str]:
     if len(record.never_in) == 1:
         return [f"{told}, all in one of {counted(record.groups, 'group')}, which has {most.images:,} images."]
     groups = f"{len(record.never_in):,} of {counted(record.groups, 'group')}"
-    return [f"{told}, which lie in {groups}; most of them in one: {most.never:,} of its {most.images:,}."]
+    return [f"{told}, which lie in {groups}; most are in one group: {most.never:,} of its {most.images:,}."]
 
 
 def _confused(record: MistakesRecord) -> list[str]:
@@ -89,7 +90,7 @@ def _confused(record: MistakesRecord) -> list[str]:
     ]
     if not pairs:
         return ["* No class was confused with another."]
-    return [f"* Most confused, share of the predictions for n images of the class: {', '.join(pairs)}."]
+    return [f"* Most confused (share of the predictions for the n images of a class): {', '.join(pairs)}."]
 
 
 def _slices(slices: Iterable[SliceScore]) -> list[str]:
@@ -97,17 +98,18 @@ def _slices(slices: Iterable[SliceScore]) -> list[str]:
     if not tested:
         return ["* No slice of the images was tested: none has enough groups, or there is nothing to slice by."]
     worse = [one for one in tested if one.is_worse]
-    head = f"* Of {counted(len(tested), 'slice')} tested "
+    head = f"* Of {counted(len(tested), 'slice')} tested,"
     if not worse:
-        return [f"{head}none is shown to be worse than chance explains."]
-    return [f"{head}worse than chance explains:", *(f"  * {_slice(one)}" for one in worse)]
+        return [f"{head} none is shown to be worse than chance explains."]
+    these = "this one is" if len(worse) == 1 else f"these {len(worse)} are"
+    return [f"{head} {these} worse than chance explains:", *(f"  * {_slice(one)}" for one in worse)]
 
 
 def _slice(one: SliceScore) -> str:
     band = "" if one.low is None or one.high is None else f" [{one.low:.0%}, {one.high:.0%}]"
     return (
-        f"{cell(one.name)} = {cell(one.value)}: {one.error:.0%}{band} of predictions wrong, where its classes explain "
-        f"{one.expected:.0%} (n = {one.images:,} images of {counted(one.groups, 'group')}; corrected p "
+        f"{cell(one.name)} = {cell(one.value)}: {one.error:.0%}{band} of predictions are wrong; its mix of classes "
+        f"explains {one.expected:.0%} (n = {one.images:,} images of {counted(one.groups, 'group')}; corrected p "
         f"{p_words(one.corrected if one.corrected is not None else 1.0).replace('<', '< ')})"
     )
 
@@ -126,7 +128,7 @@ def _classes(record: MistakesRecord) -> list[str]:
         )
         for one in record.classes
     ]
-    heads = ("class", "n images", "groups", "always right", "sometimes", "never", "predictions wrong", "mostly called")
+    heads = ("class", "images", "groups", "always right", "sometimes", "never", "wrong predictions", "mostly called")
     return table(heads, rows)
 
 
@@ -150,18 +152,18 @@ def _never_found(facts: CardFacts) -> list[str]:
     history = facts.record.history
     counts = history.statistics[int(facts.record.meta["selected_epoch"]), history.splits.index("valid")]
     images, recall = confusion.images_of_classes(counts), confusion.recall(counts)
-    found = [
+    names = [
         f"{cell(name)} (valid, this file, n = {int(images[k])})"
         for k, name in enumerate(facts.model.classes)
         if images[k] and recall[k] == 0
     ]
     for record, where in _tests(facts):
-        found += [
+        names += [
             f"{cell(one.name)} ({where}, the procedure, n = {one.images})"
             for one in record.primary.image.classes
             if one.images and (score := one.scores.get("recall")) is not None and score.value == 0
         ]
-    return [f"* Classes with a recall of zero: {', '.join(found) or 'none'}."]
+    return [f"* Classes with a recall of zero: {', '.join(names) or 'none'}."]
 
 
 def _tests(facts: CardFacts) -> list[tuple[EvaluationRecord, str]]:

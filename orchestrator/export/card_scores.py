@@ -41,8 +41,9 @@ def valid_lines(facts: CardFacts) -> list[str]:
             )
         )
     return [
-        f"Used for selection, hence optimistic. This file is the exported repeat {facts.chosen.repeat}; the procedure: "
-        f"mean ± standard deviation (n − 1) over n = {counted(member.n, 'repeat')}, each at its own selected epoch.",
+        f"These scores were used for selection, so they are optimistic. This file is the exported repeat "
+        f"{facts.chosen.repeat}; the procedure is the mean ± standard deviation (n − 1) over n = "
+        f"{counted(member.n, 'repeat')}, each at its own selected epoch.",
         "",
         *table(("metric", "this file", f"the procedure: {counted(member.n, 'repeat')}", "before training: mean"), rows),
     ]
@@ -58,7 +59,7 @@ def this_repeat_lines(facts: CardFacts) -> list[str]:
     values = [confusion.precision(counts), confusion.recall(counts), confusion.f1(counts)]
     rows = [(name, int(images[k]), *(_number(value[k]) for value in values)) for k, name in enumerate(classes)]
     return [
-        "This file on the valid images, by class, and its confusion matrix (truth in rows):",
+        "Scores of this file on the valid images by class, and its confusion matrix (truth in rows):",
         "",
         *table(("class", "images", "precision", "recall", "F1"), rows),
         "",

@@ -43,7 +43,7 @@ def choose(
     where = chosen_partitions(summary, partition)
     if not where:
         raise InputError(
-            f"study {name!r}: nothing was asked for yet, so there is no model", f"orch search {name} resnet18"
+            f"study {name!r}: nothing has been searched yet, so there is no model", f"orch search {name} resnet18"
         )
     winner, said = _selected(storage, summary, partition, where[0])
     if configuration is not None:
@@ -52,7 +52,7 @@ def choose(
         member = winner
     else:
         raise InputError(
-            f"study {name!r}: no configuration has all the repeats that were asked for, so none is selected yet",
+            f"study {name!r}: no configuration has finished all its repeats yet, so none is selected",
             f"orch resume {name}   or name one that has a result: orch export {name} --output DIR --configuration ID",
         )
     was_selected = winner is not None and member.id == winner.id
@@ -73,15 +73,15 @@ def _selected(
 
 def _named(summary: Summary, partition: str, asked: str) -> ConfigurationSummary:
     here = [member for member in summary.configurations if member.partition == partition]
-    found = [member for member in here if member.id.startswith(asked)]
-    if len(found) != 1:
-        known = ", ".join(member.id for member in (found or here)[:6])
+    fits = [member for member in here if member.id.startswith(asked)]
+    if len(fits) != 1:
+        known = ", ".join(member.id for member in (fits or here)[:6])
         raise InputError(
-            f"configuration {asked[:40]!r} of study {summary.study.name!r}: expected the beginning of one id, "
-            f"{len(found)} begin so, for instance {known}",
+            f"configuration {asked[:40]!r} of study {summary.study.name!r}: expected the beginning of exactly one id, "
+            f"{len(fits)} match{'' if fits else '; there are'} {known}",
             f"orch table {summary.study.name} lists the ids",
         )
-    return found[0]
+    return fits[0]
 
 
 def _repeat(summary: Summary, member: ConfigurationSummary, asked: int | None) -> int:
@@ -94,12 +94,11 @@ def _repeat(summary: Summary, member: ConfigurationSummary, asked: int | None) -
     if asked in finished:
         return int(asked)
     shown = ", ".join(map(str, finished)) or "none"
-    what = f"repeat {asked}" if asked is not None else "a repeat"
-    if asked is not None and states.get(asked) == "diverged":
-        what += ", which diverged,"
+    state = "diverged" if asked is not None and states.get(asked) == "diverged" else "has not"
+    named = "none" if asked is None else f"repeat {asked}, which {state}"
     raise InputError(
-        f"configuration {member.id} of study {summary.study.name!r}: expected {what} to have finished; finished: "
-        f"{shown}",
+        f"configuration {member.id} of study {summary.study.name!r}: expected a repeat that has finished, found "
+        f"{named}; finished: {shown}",
         f"orch export {summary.study.name} --output DIR --repeat {finished[0]}"
         if finished
         else f"orch resume {summary.study.name}",

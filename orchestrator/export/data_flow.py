@@ -54,8 +54,8 @@ def data_flow(storage: Storage, partition_id: str) -> DataFlow | None:
         return None
     refused = _refused(storage)
     split = splits(manifest, partition)
-    found = describe(manifest, partition)
-    columns = (found[name].tolist() for name in ("label", "split", "groups", "images"))
+    rows_by_class = describe(manifest, partition)
+    columns = (rows_by_class[name].tolist() for name in ("label", "split", "groups", "images"))
     rows = tuple(zip(*columns, strict=True))
     totals = []
     for name in SPLITS:
@@ -80,8 +80,8 @@ def _alike(storage: Storage, manifest: pd.DataFrame, partition: Partition) -> tu
     pairs = read_pairs(storage)
     if pairs is None:
         return None
-    found = counts(with_kinds(pairs, manifest, partition.groups))
-    return tuple((str(kind), int(n), int(differs)) for kind, n, differs in found.itertuples(index=False))
+    by_kind = counts(with_kinds(pairs, manifest, partition.groups))
+    return tuple((str(kind), int(n), int(differs)) for kind, n, differs in by_kind.itertuples(index=False))
 
 
 def _refused(storage: Storage) -> tuple[tuple[str, int], ...]:

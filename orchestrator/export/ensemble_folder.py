@@ -73,15 +73,15 @@ class ExportedEnsemble:
 
     def as_text(self) -> str:
         lines = [
-            f"{self.ensemble.name}, to {self.folder}",
-            f"  weights: {MEMBERS}/, {BACKBONES}/ ({counted(self.backbones, 'file')}); each network checked on "
-            f"{self.agreement.images} valid images, at least {self.agreement.same:.1%} have the class that the search "
-            "kept",
+            f"{self.ensemble.name}, exported to {self.folder}",
+            f"  weights: {MEMBERS}/, {BACKBONES}/ ({counted(self.backbones, 'file')}); each network was checked on "
+            f"{self.agreement.images} valid images, at least {self.agreement.same:.1%} of which get the class that the "
+            "search predicted",
         ]
         if isinstance(self.onnx, OnnxFile):
             lines.append(
-                f"  {ONNX}: all of them, opset {self.onnx.opset}, differs from torch by at most "
-                f"{self.onnx.largest:.1e}; {SCRIPT} runs it without this program"
+                f"  {ONNX}: all members, opset {self.onnx.opset}, differs from PyTorch by at most "
+                f"{self.onnx.largest:.1e}; {SCRIPT} runs it without orch"
             )
         else:
             lines.append(f"  no {ONNX}, and no {SCRIPT}, which runs it: {self.onnx}")
@@ -122,8 +122,8 @@ class TogetherFromPixels(nn.Module):
         first = (steps.store_size - steps.image_size) // 2
         inside = slice(first, first + steps.image_size)
         images = pixels[:, inside, inside].permute(0, 3, 1, 2).float() / 255.0
-        found: torch.Tensor = (images - getattr(self, f"mean{number}")) / getattr(self, f"std{number}")
-        return found
+        scaled: torch.Tensor = (images - getattr(self, f"mean{number}")) / getattr(self, f"std{number}")
+        return scaled
 
 
 def export_ensemble(
@@ -183,16 +183,16 @@ def _networks(
     records = results(study.storage, ensemble.partition, member.configuration, member.repeats) if entry else {}
     if entry is None or [int(records[r].meta["selected_epoch"]) for r in member.repeats] != list(member.epochs):
         raise InputError(
-            f"ensemble {ensemble.id}: the repeats of configuration {member.configuration} are not at the epochs that "
-            "it was weighed with",
-            f"It was trained on; orch ensemble {study.name} chooses anew.",
+            f"ensemble {ensemble.id}: configuration {member.configuration} got its weight from other epochs than the "
+            "study selects now",
+            f"It was trained further since. Choose an ensemble again: orch ensemble {study.name}",
         )
     say(f"{member.name} ({member.configuration}): {counted(len(member.repeats), 'repeat')}.")
     bench = bench_for(study, summary, entry.configuration, options, say)
     told = partial(progress, AGAIN), telling(say, bench.device)
-    found = trained(bench, ensemble.partition, member.configuration, member.repeats, None, *told)
+    models = trained(bench, ensemble.partition, member.configuration, member.repeats, None, *told)
     where = bench, study.record, entry.configuration, ensemble.partition
-    return [(assemble(*where, records[r], found[r].weights), found[r].deviation) for r in member.repeats]
+    return [(assemble(*where, records[r], models[r].weights), models[r].deviation) for r in member.repeats]
 
 
 def _written(
@@ -216,8 +216,8 @@ def _written(
 def _onnx(path: Path, ensemble: EnsembleRecord, parts: Sequence[Part], squares: np.ndarray, say: Say) -> OnnxFile | str:
     """One file of all members, or why there is none."""
     if not read_alike([part.model.preprocessing for part in parts]):
-        return "its members do not read images alike, and one file takes one square of each image"
-    say("Writing ONNX of all members and checking it on real images.")
+        return "its members preprocess images differently, and one file takes one square of each image"
+    say("Exporting all members to ONNX, and checking the file on real images.")
     together = Together(parts, ensemble.combine, {})
 
     def wanted(some: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -234,12 +234,12 @@ def _by_hand(combine: str, parts: Sequence[Part], squares: np.ndarray) -> np.nda
 
     combining: Combining = COMBININGS[combine].load()
     total = sum(part.weight for part in parts)
-    found = []
+    weighted = []
     for part in parts:
         images = _images(squares, part.model.preprocessing)
         logits = part.head(part.backbone(images)).numpy()
-        found.append(part.weight / total * combining.values(wide(logits)))
-    return combining.chances(np.sum(found, axis=0))
+        weighted.append(part.weight / total * combining.values(wide(logits)))
+    return combining.chances(np.sum(weighted, axis=0))
 
 
 def _images(squares: np.ndarray, steps: Preprocessing) -> torch.Tensor:
@@ -259,20 +259,20 @@ def _origin(study: Study, ensemble: EnsembleRecord) -> dict[str, Any]:
 
 def _card(study: Study, ensemble: EnsembleRecord) -> str:
     """What the study says of it, word for word; the members have cards of their own where they are exported alone."""
-    lines = [f"# {ensemble.name}", "", f"Of study {study.name}, ensemble {ensemble.id}.", ""]
+    lines = [f"# {ensemble.name}", "", f"Ensemble {ensemble.id} of study {study.name}.", ""]
     lines += ["## Chosen on validation images", "", "```text", ensemble_report(ensemble).as_text(), "```", ""]
     tested = [one for one in read_ensemble_evaluations(study.storage) if one.ensemble == ensemble.id]
-    lines += ["## Tested", ""]
+    lines += ["## Test scores", ""]
     for one in tested:
         lines += ["```text", ensemble_text(one), "```", ""]
     if not tested:
-        lines += ["On no test image yet.", ""]
+        lines += ["Not tested yet.", ""]
     ids = [member.configuration for member in ensemble.counting]
-    found = found_lines(read_mistakes(study.storage), study.name, ids, ensemble.partition)
-    lines += ["## Failure modes of its members", "", *found, ""]
+    failures = found_lines(read_mistakes(study.storage), study.name, ids, ensemble.partition)
+    lines += ["## Failure modes of its members", "", *failures, ""]
     lines += [
-        "A model card of one configuration, with the flow of the data, its subgroups and limits, comes with "
-        "`orch export` of that alone.",
+        "For a model card of one configuration, with its data, subgroups and limits, export that configuration alone "
+        "with `orch export`.",
         "",
     ]
     return "\n".join(lines)

@@ -94,15 +94,15 @@ class Exported:
     def as_text(self) -> str:
         agreement = self.assembled.agreement
         lines = [
-            f"{describe_configuration(self.chosen.member.configuration)}, repeat {self.chosen.repeat}, to "
+            f"{describe_configuration(self.chosen.member.configuration)}, repeat {self.chosen.repeat}, exported to "
             f"{self.folder}",
-            f"  weights: {BACKBONE}, {HEAD}; checked on {agreement.images} valid images, {agreement.same:.1%} have the "
-            f"class that the search kept",
+            f"  weights: {BACKBONE}, {HEAD}; checked on {agreement.images} valid images, {agreement.same:.1%} of which "
+            "get the class that the search predicted",
         ]
         if isinstance(self.onnx, OnnxFile):
             lines.append(
-                f"  {ONNX}: opset {self.onnx.opset}, differs from torch by at most {self.onnx.largest:.1e}; {SCRIPT} "
-                "runs it without this program"
+                f"  {ONNX}: opset {self.onnx.opset}, differs from PyTorch by at most {self.onnx.largest:.1e}; {SCRIPT} "
+                "runs it without orch"
             )
         else:
             lines.append(f"  no {ONNX}, and no {SCRIPT}, which runs it: {self.onnx}")
@@ -129,9 +129,9 @@ class Exported:
 def check_output(output: Path) -> None:
     """InputError where something lies in the place of the new folder."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        found = "a folder that is not empty" if output.is_dir() else "a file"
+        there = "a folder that is not empty" if output.is_dir() else "a file"
         raise InputError(
-            f"--output {str(output)!r}: expected a new folder, found {found}", "Name another, or remove it first."
+            f"--output {str(output)!r}: expected a new folder, found {there}", "Name another, or remove it first."
         )
 
 
@@ -165,14 +165,14 @@ def export_model(study: Study, options: ExportOptions, say: Say, progress: Progr
     say(f"Exporting {describe_configuration(chosen.member.configuration)}, repeat {chosen.repeat}.")
     record = _record(study.storage, chosen)
     bench = bench_for(study, summary, chosen.member.configuration, options, say)
-    found = _weights(bench, chosen, record, say, progress)
+    model = _weights(bench, chosen, record, say, progress)
     partition, configuration = chosen.member.partition, chosen.member.configuration
-    assembled = assemble(bench, study.record, configuration, partition, record, found.weights)
+    assembled = assemble(bench, study.record, configuration, partition, record, model.weights)
     with made_whole(options.output) as folder:
         assembled = _write_weights(folder, assembled, study, summary, options.with_names)
         onnx: OnnxFile | str = "it was not asked for"
         if options.with_onnx:
-            say("Writing ONNX and checking it on real images.")
+            say("Exporting to ONNX, and checking the file on real images.")
             onnx = write_onnx(assembled.network, assembled.model.preprocessing, assembled.squares, folder / ONNX)
         evaluations = _evaluations(study, chosen)
         facts = CardFacts(
@@ -182,14 +182,14 @@ def export_model(study: Study, options: ExportOptions, say: Say, progress: Progr
             record=record,
             model=assembled.model,
             agreement=assembled.agreement,
-            deviation=found.deviation,
+            deviation=model.deviation,
             onnx=onnx,
             flow=data_flow(study.storage, partition),
             cost=cost_of(study.storage, intensity),
-            evaluation=next((found for found in evaluations if not found.external), None),
+            evaluation=next((one for one in evaluations if not one.external), None),
             looks=_looks(study, partition),
-            external=tuple(found for found in evaluations if found.external),
-            nested=tuple(found for found in read_nested(study.storage) if found.partition == partition),
+            external=tuple(one for one in evaluations if one.external),
+            nested=tuple(one for one in read_nested(study.storage) if one.partition == partition),
             mistakes=read_mistakes(study.storage),
             leak=leak_sentence(study.storage),
             origin_of_weights=_origin(summary, configuration.network.backbone),
@@ -199,7 +199,7 @@ def export_model(study: Study, options: ExportOptions, say: Say, progress: Progr
         if isinstance(onnx, OnnxFile):
             (folder / SCRIPT).write_text(predict_script(), encoding="utf-8")
         write_tables(folder / TABLES, study_tables(study.storage, summary, options.with_names))
-    return Exported(options.output, chosen, assembled, found.deviation, onnx)
+    return Exported(options.output, chosen, assembled, model.deviation, onnx)
 
 
 def _record(storage: Storage, chosen: Chosen) -> FinalRecord:
@@ -250,9 +250,9 @@ def _evaluations(study: Study, chosen: Chosen) -> list[EvaluationRecord]:
     looks that there are by now."""
     key, beside = (chosen.member.partition, chosen.member.id), open_storage(study.place.parent)
     return [
-        found.model_copy(update={"looks": looks_by_now(study.storage, beside, found)})
-        for found in read_evaluations(study.storage)
-        if (found.partition, found.configuration) == key
+        record.model_copy(update={"looks": looks_by_now(study.storage, beside, record)})
+        for record in read_evaluations(study.storage)
+        if (record.partition, record.configuration) == key
     ]
 
 

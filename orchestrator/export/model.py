@@ -111,21 +111,21 @@ class Model:
     def from_json(cls, content: bytes, name: str) -> Model:
         """Raises InputError where it is not what `to_json` wrote."""
         try:
-            found = json_object(content, name)
-            if found.get("format") != FORMAT:
+            described = json_object(content, name)
+            if described.get("format") != FORMAT:
                 raise ValueError(f"expected format {FORMAT}")
-            Described.model_validate(found)
-            del found["format"]
-            prepared = found.pop("preprocessing")
+            Described.model_validate(described)
+            del described["format"]
+            prepared = described.pop("preprocessing")
             del prepared["crop"]
             prepared |= {key: tuple(prepared[key]) for key in ("mean", "std")}
             prepared["reading"] = Reading.parse(prepared["reading"])
-            head = tuple(Layer(kind, tuple(values)) for kind, *values in found.pop("head"))
+            head = tuple(Layer(kind, tuple(values)) for kind, *values in described.pop("head"))
             outline(head)
-            classes = tuple(found.pop("classes"))
-            model = cls(**found, head=head, classes=classes, preprocessing=Preprocessing(**prepared))
+            classes = tuple(described.pop("classes"))
+            model = cls(**described, head=head, classes=classes, preprocessing=Preprocessing(**prepared))
             if model.preprocessing.image_size > model.preprocessing.store_size:
-                raise ValueError("expected image_size of at most store_size")
+                raise ValueError("expected an image_size no larger than store_size")
             _, outputs = linear(head)[-1]
             if outputs != len(classes) and (outputs, len(classes)) != (1, 2):
                 raise ValueError(f"expected a head with as many outputs as classes, found {outputs:g}")
@@ -179,7 +179,7 @@ def load(folder: Path, weights: Path | None = None) -> tuple[Model, nn.Sequentia
     places = {BACKBONE: weights or folder / BACKBONE, HEAD: folder / HEAD}
     for name, place in places.items():
         if not place.is_file() or file_hash(place) != model.sha256.get(name):
-            raise InputError(f"model {str(folder)!r}: {name} is missing or not the file that was exported", _AGAIN)
+            raise InputError(f"model {str(folder)!r}: {name} is missing, or is not the file that was exported", _AGAIN)
     try:
         head = modules(model.head)
         backbone = bare_backbone(model)

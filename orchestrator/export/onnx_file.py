@@ -94,14 +94,14 @@ def write_graph(
                 external_data=False,
                 verbose=False,
             )
-        found = _checked(outputs, squares, path, wanted)
+        checked = _checked(outputs, squares, path, wanted)
     except Exception as error:  # exporters raise whatever their parts raise
         path.unlink(missing_ok=True)
         return f"the network cannot be exported: {(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}"
-    if found.largest > TOLERANCE:
+    if checked.largest > TOLERANCE:
         path.unlink(missing_ok=True)
-        return f"onnxruntime differs from torch by {found.largest:.2g} on real images, more than {TOLERANCE:g}"
-    return found
+        return f"onnxruntime differs from PyTorch by {checked.largest:.2g} on real images, more than {TOLERANCE:g}"
+    return checked
 
 
 @torch.no_grad()

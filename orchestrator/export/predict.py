@@ -39,7 +39,7 @@ def image_files(sources: Sequence[Path]) -> list[Path]:
     Pictures of formats that are not read, archives and arrays are among them: `predict` says so of each. Raises
     InputError for what does not exist and where nothing is found.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     missing = [str(source) for source in sources if not source.exists()]
     if missing:
         raise InputError(
@@ -51,15 +51,15 @@ def image_files(sources: Sequence[Path]) -> list[Path]:
                 path = source / name
                 is_link = path.is_dir() or not path.exists()  # one that is not followed, or leads nowhere: told
                 why = unread_picture(path) or unread_holder(path.name)
-                found += [path] if (path.is_file() and (is_image(path) or why)) or (fault and is_link) else []
+                files += [path] if (path.is_file() and (is_image(path) or why)) or (fault and is_link) else []
         else:
-            found.append(source)
-    if not found:
+            files.append(source)
+    if not files:
         shown = ", ".join(str(source) for source in sources)
         raise InputError(
             f"images: expected files or folders with images, found none in {shown}", "orch predict MODEL IMAGE …"
         )
-    return found
+    return files
 
 
 def named_within(file: str, unpacked: Mapping[Path, Path]) -> str:

@@ -16,11 +16,11 @@ from trainables.data import borders, decode, dicom, pages, pillow_file, reading,
 PARTS = (unread, reading, shades, pages, dicom, pillow_file, borders, decode)
 """What uses another part stands behind it."""
 
-_USAGE = '''"""File, class and the probability of each class: python predict.py IMAGE …
+_USAGE = '''"""Print file, class and the probability of each class: python predict.py IMAGE …
 
-Needs numpy, onnxruntime and Pillow (pip install numpy onnxruntime pillow), pydicom where an image is DICOM, model.onnx
-and model.json. What cannot be used, or is odd, is told on stderr; the exit status is 1 where an image could not be
-used.
+Needs numpy, onnxruntime and Pillow (pip install numpy onnxruntime pillow), pydicom for DICOM images, and model.onnx and
+model.json in the same folder. Images that are odd or cannot be used are reported on stderr; the exit status is 1 if an
+image could not be used.
 """
 
 from __future__ import annotations

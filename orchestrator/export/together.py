@@ -133,7 +133,7 @@ def described(parts: Sequence[Placed], combine: str, models: Sequence[Model], or
     """The content of ensemble.json."""
     alike = read_alike([model.preprocessing for model in models])
     steps = json.loads(models[0].to_json())["preprocessing"] if alike else None
-    found = Description.model_validate(
+    description = Description.model_validate(
         {
             "format": FORMAT,
             "combine": combine,
@@ -143,7 +143,7 @@ def described(parts: Sequence[Placed], combine: str, models: Sequence[Model], or
             "origin": dict(origin),
         }
     )
-    return (json.dumps(found.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(description.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def read_alike(several: Sequence[Preprocessing]) -> bool:

@@ -30,8 +30,9 @@ ID = "configuration"
 KEY, EPOCHS = "orch_key", "orch_epochs"
 MLFLOW_PAGE = {
     "mlflow.experimentKind": "custom_model_development",
-    "mlflow.note.content": "A run is one repeat of one configuration. Scores of valid images were used for selection: "
-    "optimistic. MLflow lists a metric's last epoch; the names that begin with selected_ are of the epoch that counts.",
+    "mlflow.note.content": "A run is one repeat of one configuration. Validation scores were used for selection, so "
+    "they are optimistic. MLflow lists a metric's last epoch; metrics whose names begin with selected_ are of the "
+    "selected epoch.",
 }
 """Without the kind MLflow's page shows the experiment as one of language models."""
 MLFLOW_BATCH = 1000
@@ -98,8 +99,8 @@ def to_mlflow(summary: Summary, address: str) -> int:
 def _to_mlflow(mlflow: Any, summary: Summary, address: str) -> int:
     client = mlflow.MlflowClient(tracking_uri=address)
     name = summary.study.name
-    found = client.get_experiment_by_name(name)
-    experiment = found.experiment_id if found is not None else client.create_experiment(name, tags=MLFLOW_PAGE)
+    known = client.get_experiment_by_name(name)
+    experiment = known.experiment_id if known is not None else client.create_experiment(name, tags=MLFLOW_PAGE)
     there = {run.data.tags.get(KEY, ""): run for run in _mlflow_runs(client, experiment)}
     written, names = 0, _names(summary)
     for member, repeat, curves, result in _curves(summary):
@@ -201,7 +202,7 @@ def _trial(optuna: Any, member: ConfigurationSummary, name: str, ranks: str, dis
         user_attrs={
             ID: member.id,
             "name": name,
-            "label": f"mean over repeats of what ranks ({ranks}): used for selection, optimistic",
+            "label": f"mean over repeats of the ranking metric ({ranks}); used for selection, so optimistic",
             "std": selection.std if math.isfinite(selection.std) else None,
             "n": selection.n,
             "epochs": member.epochs,
@@ -213,16 +214,16 @@ def _trial(optuna: Any, member: ConfigurationSummary, name: str, ranks: str, dis
 
 def _distributions(optuna: Any, members: list[ConfigurationSummary]) -> dict[str, Any]:
     """Of the settings that differ: a logarithmic range where it is declared so, categories for the rest."""
-    found: dict[str, Any] = {}
+    by_column: dict[str, Any] = {}
     for one in differing(member.configuration for member in members):
         values = list(
             dict.fromkeys(value for member in members if (value := _settings(member).get(one.column)) is not None)
         )
         if one.setting.scale == "log" and all(isinstance(value, float) and value > 0 for value in values):
-            found[one.column] = optuna.distributions.FloatDistribution(min(values), max(values), log=True)
+            by_column[one.column] = optuna.distributions.FloatDistribution(min(values), max(values), log=True)
         else:
-            found[one.column] = optuna.distributions.CategoricalDistribution(values)
-    return found
+            by_column[one.column] = optuna.distributions.CategoricalDistribution(values)
+    return by_column
 
 
 def _curves(summary: Summary) -> Iterator[tuple[ConfigurationSummary, int, dict[str, np.ndarray], dict[str, Any]]]:

@@ -116,7 +116,7 @@ def test_who_has_read_enough_of_it_may_go(binary: FinishedStudy, folder: Exporte
 def test_members_that_read_images_otherwise_are_a_folder_without_onnx(binary: FinishedStudy, tmp_path: Path) -> None:
     record = made(binary, "probe", "extension", "padded")
     found = export(binary, record, tmp_path / "out")
-    assert found.onnx == "its members do not read images alike, and one file takes one square of each image"
+    assert found.onnx == "its members preprocess images differently, and one file takes one square of each image"
     assert not (found.folder / "predict.py").exists()
     together = load_together(found.folder)
     assert len(together.steps) == 3
@@ -149,8 +149,8 @@ def test_the_commands(binary: FinishedStudy, folder: ExportedEnsemble, tmp_path:
     data = json.loads(done.stdout)
     assert (data["models"], data["backbones"], data["no_onnx"]) == (4, 3, "it was not asked for")
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
-    assert "On no test image yet." in card
-    assert "## Failure modes of its members\n\nNone was looked for. `orch mistakes study`" in card
+    assert "Not tested yet." in card
+    assert "## Failure modes of its members\n\nFailure modes have not been looked for. `orch mistakes study`" in card
     assert record.id in card
 
 
@@ -173,7 +173,7 @@ def test_a_folder_that_was_changed_is_refused(binary: FinishedStudy, tmp_path: P
     (out / "ensemble.json").write_text(json.dumps(description))
     head = out / description["parts"][0]["folder"] / "head.safetensors"
     head.write_bytes(head.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(InputError, match=r"head\.safetensors is missing or not the file that was exported"):
+    with pytest.raises(InputError, match=r"head\.safetensors is missing, or is not the file that was exported"):
         load_together(out)
 
 
@@ -183,6 +183,6 @@ def test_a_member_that_was_trained_on_is_not_exported(binary: FinishedStudy, tmp
     write_ensemble(
         binary.study.storage, record.model_copy(update={"id": "e" * 12, "members": (moved, record.members[1])})
     )
-    with pytest.raises(InputError, match="are not at the epochs that it was weighed with"):
+    with pytest.raises(InputError, match="got its weight from other epochs than the study selects now"):
         export(binary, record.model_copy(update={"id": "e" * 12}), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -255,7 +255,9 @@ def test_nothing_is_overwritten_and_nothing_half_written(binary: FinishedStudy, 
     (tmp_path / "full" / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="found a folder that is not empty"):
         exported(binary, tmp_path / "full", "probe")
-    with pytest.raises(InputError, match="expected repeat 7 to have finished; finished: 0, 1"):
+    with pytest.raises(
+        InputError, match="expected a repeat that has finished, found repeat 7, which has not; finished: 0, 1"
+    ):
         exported(binary, tmp_path / "none", "probe", repeat=7)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
 
@@ -278,19 +280,21 @@ def test_the_selected_configuration_is_taken_and_its_first_repeat(binary: Finish
 
     best = next(member for member in summarise(table.storage).configurations if member.rank == 1)
     assert (data["configuration"], data["repeat"]) == (best.id, 0)
-    assert "taken by its number, not by its score" in (output / "MODEL_CARD.md").read_text()
+    assert "chosen by its number, not its score" in (output / "MODEL_CARD.md").read_text()
 
 
 def test_a_repeat_that_was_named_is_said_to_be(binary: FinishedStudy, tmp_path: Path) -> None:
     card = (exported(binary, tmp_path / "model", "probe", repeat=1).folder / "MODEL_CARD.md").read_text()
-    assert "repeat number 1, of " in card
+    assert "repeat 1 of " in card
     assert "named by whoever exported it, perhaps for its score" in card
-    assert "taken by its number" not in card
+    assert "chosen by its number" not in card
 
 
 def test_unknown_configurations_are_explained(binary: FinishedStudy, tmp_path: Path) -> None:
     options = ExportOptions(output=tmp_path / "m", cache=binary.tiny.cache, configuration="zzz")
-    with pytest.raises(InputError, match="configuration 'zzz' of study 'study': expected the beginning of one id"):
+    with pytest.raises(
+        InputError, match="configuration 'zzz' of study 'study': expected the beginning of exactly one id"
+    ):
         export_model(binary.study, options, lambda _text: None)
 
 
@@ -299,7 +303,7 @@ def test_a_changed_file_is_refused(probe: Path) -> None:
     head = bytearray((folder / "head.safetensors").read_bytes())
     head[-1] ^= 1
     (folder / "head.safetensors").write_bytes(bytes(head))
-    with pytest.raises(InputError, match=r"head.safetensors is missing or not the file"):
+    with pytest.raises(InputError, match=r"head.safetensors is missing, or is not the file"):
         load(folder)
 
 

@@ -68,7 +68,7 @@ def test_the_flow_from_files_to_splits(card: str) -> None:
 
 def test_near_duplicates_are_counted_by_what_they_mean(binary: FinishedStudy, tmp_path: Path) -> None:
     before = card_of(binary, tmp_path / "before", "probe")
-    assert "* Images that are nearly the same: the study holds no search for them." in before
+    assert "* Near-duplicates: the study has not been searched for them." in before
     manifest = read_manifest(binary.tiny.storage.read(layout.MANIFEST))
     split = manifest["group"].map(binary.tiny.groups())
     trained, other = manifest[split == "train"], manifest[(split == "test") & (manifest["label"] == "few")]
@@ -79,14 +79,14 @@ def test_near_duplicates_are_counted_by_what_they_mean(binary: FinishedStudy, tm
     )
     binary.tiny.storage.create(layout.NEAR_DUPLICATES, pairs_csv(pairs[:0]))
     none = card_of(binary, tmp_path / "none", "probe")
-    assert "* Images that are nearly the same: none was found. The comparison of small grey copies recognises" in none
+    assert "* Near-duplicates: none was found. The comparison of small grey copies recognises" in none
     binary.tiny.storage.replace(layout.NEAR_DUPLICATES, pairs_csv(pairs))
     try:
         text = card_of(binary, tmp_path / "after", "probe")
     finally:
         binary.tiny.storage.delete(layout.NEAR_DUPLICATES)
-    assert "by a comparison of small copies: 1 pair across splits, 1 pair across groups (1 under two labels)." in text
-    assert "* Pairs of images that are nearly the same and lie in two splits: 1;" in text.split("## Limits")[1]
+    assert "small copies of the images: 1 pair across splits, 1 pair across groups (1 under two labels)." in text
+    assert "* Pairs of near-duplicates that lie in two splits: 1." in text.split("## Limits")[1]
     assert few not in text
 
 
@@ -116,11 +116,11 @@ def test_what_decays_and_what_divides_a_weighted_loss(
     binary: FinishedStudy, several: FinishedStudy, tmp_path: Path
 ) -> None:
     plain, weighted = card_of(binary, tmp_path / "plain", "probe"), card_of(several, tmp_path / "weighted", "timm")
-    assert "| classes of unequal size | not treated |" in plain
-    assert "what decays" not in plain
+    assert "| class imbalance | not treated |" in plain
+    assert "weight decay applies to" not in plain
     assert "| weight decay | 0.01 |" in weighted
-    told = "weights alone, no biases, no scales and shifts of norms; decoupled from the gradient"
-    assert f"| what decays | {told} |" in weighted
+    told = "weights only, not biases or normalisation layers; decoupled from the gradient"
+    assert f"| weight decay applies to | {told} |" in weighted
     assert "divided by its number of images, not by the sum of their weights |" in weighted
 
 
@@ -129,11 +129,14 @@ def test_what_the_network_does_not_see_of_an_image(binary: FinishedStudy, tmp_pa
     probe, centre, padded, squashed, within = (card_of(binary, tmp_path, name) for name in names)
     told = "44 of 44 images are not square; cropping to the centre leaves out 11.1% of the area"
     assert f"| left out | {told} on average over all images, 11.1% at worst. --set image.fit=pad keeps" in probe
-    assert "shorter side to 32 (bilinear), centre square, 0–1" in probe
-    assert "shorter side to 36 (bicubic), centre square, centre 32 of it (79% of its area), 0–1" in centre
-    assert "longer side to 36 (bilinear), (124, 116, 104) on both sides of the other, centre 32 of it" in padded
-    assert "both sides to 32 (bilinear), whatever their ratio, 0–1" in squashed
-    assert "RGB, black borders cut off, longer side to 32" in within
+    assert "shorter side resized to 32 (bilinear), centre square, scaled to 0–1" in probe
+    assert "to 36 (bicubic), centre square, cropped to its centre 32 (79% of its area), scaled to 0–1" in centre
+    assert (
+        "side resized to 36 (bilinear), the other padded on both sides with (124, 116, 104), cropped to its centre 32"
+        in padded
+    )
+    assert "both sides resized to 32 (bilinear), whatever their ratio, scaled to 0–1" in squashed
+    assert "RGB, black borders cut off, longer side resized to 32" in within
     assert not any("| left out |" in text for text in (padded, squashed, within))
 
 
@@ -156,7 +159,7 @@ def test_what_was_searched_is_what_was_tried(tmp_path: Path) -> None:
 
 
 def test_it_says_by_what_epochs_are_selected_and_configurations_ranked(card: str, tmp_path: Path) -> None:
-    assert "| epoch that counts | of each repeat the one where loss (valid) is lowest; on a tie the earliest |" in card
+    assert "| selected epoch | for each repeat the one where loss (valid) is lowest; the earliest on a tie |" in card
     assert "| ranked by | the mean of loss (valid) over all repeats, each at that epoch |" in card
     worse, both = "the worse of train and valid", "valid for all, because some select their epochs by valid alone"
     one = {"worse": {"rule": "worse_of_both"}}
@@ -165,28 +168,30 @@ def test_it_says_by_what_epochs_are_selected_and_configurations_ranked(card: str
         ("two", {**one, "weighted": {"balance": "class_weights"}}, both),
     ):
         text = card_of(finished_study(tmp_path / name, ("few", "many"), **settings), tmp_path / name, "worse")
-        assert f"of each repeat the one where loss ({worse}) is lowest; on a tie the earliest" in text
+        assert f"for each repeat the one where loss ({worse}) is lowest; the earliest on a tie" in text
         assert f"| ranked by | the mean of loss ({ranked}) over all repeats, each at that epoch |" in text
         assert f"best mean loss ({ranked}) over all repeats; test scores play no part" in text
 
 
 def test_it_is_honest_about_what_it_lacks(card: str) -> None:
     assert "**Not tested: no test score exists for this model.**" in card
-    assert "Used for selection, hence optimistic" in card
+    assert "These scores were used for selection, so they are optimistic" in card
     assert "few 4/2/2" in card
     assert "freshly initialised weights" in card
     assert "bit for bit" in card
 
 
 def test_a_card_says_no_more_than_the_records(binary: FinishedStudy, card: str, tmp_path: Path) -> None:
-    assert "| classes of unequal size | not treated |" in card
-    assert "| 13 | class imbalance | not treated; balanced accuracy and macro F1 beside accuracy |" in card
-    assert "nothing else; what is done to training images besides: Training |" in card
+    assert "| class imbalance | not treated |" in card
+    assert (
+        "| 13 | class imbalance | not treated; balanced accuracy and macro F1 are given as well as accuracy |" in card
+    )
+    assert "nothing else; for further changes to training images see Training |" in card
     assert "nothing else, test and training images alike |" in card_of(binary, tmp_path / "alike", "probe")
     assert "every setting is in tables/configurations.csv; a protocol" in card
     assert "| 32 | evaluation on internal data | not of this configuration; the test split was not looked at |" in card
-    assert "These weights gave, in the study, the logits of valid images that the search kept, bit for bit." in card
-    assert "on test images intervals" not in card
+    assert "these weights give exactly the logits of valid images that the search kept, bit for bit." in card
+    assert "on test images also intervals" not in card
     for wrong in ("nobody", "Nobody", "nothing can be said", "No two images"):
         assert wrong not in card
     best = summarise(binary.tiny.storage).configurations[0].id
@@ -200,11 +205,14 @@ def test_what_training_images_are_beside_the_input() -> None:
     assert balance_said(configured()) == "not treated"
     assert balance_said(configured(balance="class_weights")) == "method: class weights"
     many = configured(balance="count", count=3198)
-    assert balance_said(many) == "method: 3198 of each class, larger ones subsampled, smaller ones flipped and turned"
+    assert (
+        balance_said(many)
+        == "method: 3198 of each class, by undersampling larger classes and by flips and rotations of smaller ones"
+    )
     assert repeats_differ(configured()) == "different initial weights and order"
-    assert repeats_differ(configured(head="logistic")) == "which a fitted head makes all alike"
+    assert repeats_differ(configured(head="logistic")) == "all alike, since the head is fitted"
     assert looked(0) == "the test split was not looked at"
-    assert looked(1) == "of the test images some were looked at once, for other results"
+    assert looked(1) == "test images were looked at once, for other results"
 
 
 def test_every_item_of_both_checklists_is_there_once(card: str) -> None:
@@ -308,7 +316,7 @@ def test_test_scores_with_their_intervals(binary: FinishedStudy, storage: Storag
     assert "looked at 3 times" in text
     assert "| few | 3 | 2 | 0.200 |" in text
     assert "| few | 3 | 2 | 0.250 (a) |" in text
-    assert "* (a) No interval: a class that is counted has too few test groups." in text
+    assert "* (a) No interval: a class in this metric has too few test groups." in text
     assert "Not tested" not in text
     assert "Not tested" in other
 
@@ -319,7 +327,10 @@ def failures(text: str) -> str:
 
 def test_failure_modes_that_nobody_looked_for(card: str) -> None:
     text = failures(card)
-    assert "None was looked for. `orch mistakes study` finds valid images that no prediction has right" in text
+    assert (
+        "Failure modes have not been looked for. `orch mistakes study` finds valid images that no model gets right"
+        in text
+    )
     assert "* Classes with fewer than 5 images in a split: few (train 7, valid 4, test 3), many (train" in text
     assert "* Classes with a recall of zero: " in text
     assert "| 39 | failure analysis | confusion matrices in Validation scores;" in card
@@ -335,24 +346,24 @@ def test_failure_modes_are_those_of_the_stored_mistakes(
     assert "| 39 | failure analysis | Failure modes; confusion matrices" in text
     text = failures(text)
     assert "Looked for on 2026-03-01 (`orch mistakes study`) among 12 images of 6 groups" in text
-    assert f"by {REPEATS} repeats of 1 configuration. " in text
+    assert f"as predicted by {REPEATS} repeats of 1 configuration. " in text
     never = found.images[found.images["standing"] == "never"]
     groups = never["group"].value_counts()
     assert f"never right, by any repeat of any configuration: {len(never)}" in text
     if len(groups) > 1:
-        assert f"which lie in {len(groups)} of 6 groups; most of them in one: {groups.max()} of its" in text
+        assert f"which lie in {len(groups)} of 6 groups; most are in one group: {groups.max()} of its" in text
     for row in found.classes.to_dict("records"):
         cells = [row[name] for name in ("label", "images", "groups", "always", "sometimes", "never")]
         assert f"| {' | '.join(map(str, cells))} | {row['error']:.0%} | {row['mostly_called'] or '–'} |" in text
     for label, called, images, share in confused_pairs(found.gathered)[:1]:
         assert (
-            f"share of the predictions for n images of the class: {label} as {called} {share:.0%} (n = {images})"
+            f"(share of the predictions for the n images of a class): {label} as {called} {share:.0%} (n = {images})"
             in text
         )
     assert "are those of one of them" not in text
     assert "No configuration of this card is among them" not in text
     other = binary.configurations["probe"].id
-    told = f"**No configuration of this card is among them**: `orch mistakes study --of {other}` looks at it."
+    told = f"**No configuration of this card is among them**: run `orch mistakes study --of {other}`."
     assert told in failures(card_of(binary, tmp_path / "other", "probe"))
 
 
@@ -380,12 +391,14 @@ def test_a_slice_that_is_worse_and_a_class_that_is_never_found(
     write_evaluation(storage, evaluated(binary, "probe", estimates=(primary,)))
     text = failures(card_of(binary, tmp_path, "probe"))
     assert "by 5 repeats of each of 2 configurations. " in text
-    assert "* Of 2 slices tested worse than chance explains:\n  * site = no&lt;rth: 50% [30%, 60%] of" in text
-    assert "where its classes explain 25% (n = 12 images of 6 groups; corrected p 0.004)" in text
+    assert (
+        "* Of 2 slices tested, this one is worse than chance explains:\n  * site = no&lt;rth: 50% [30%, 60%] of" in text
+    )
+    assert "its mix of classes explains 25% (n = 12 images of 6 groups; corrected p 0.004)" in text
     assert "south" not in text
-    assert "which lie in 2 of 6 groups; most of them in one: 4 of its 10." in text
+    assert "which lie in 2 of 6 groups; most are in one group: 4 of its 10." in text
     assert f"are those of one of them: another \\| one (`{'f' * 12}`)." in text
-    assert f"They were in valid of another partition than `{binary.tiny.partition}`." in text
+    assert f"The images were in the valid split of a partition other than `{binary.tiny.partition}`." in text
     assert "* No class was confused with another." in text
     assert "few (test, the procedure, n = 3)" in text
     assert "&lt;b>%{x}" in text, "names are no markup"
@@ -405,7 +418,7 @@ def test_views_and_the_augmented_test_set_stand_below_the_result(
         Estimate(name="augmented test images (noise 0.1)", views=1, ensemble=False, augmented=changes, **shared),  # type: ignore[arg-type]
     )
     write_evaluation(storage, evaluated(binary, "probe", estimates=estimates))
-    tested = card_of(binary, tmp_path, "probe").split("Secondary, not the result")[1]
+    tested = card_of(binary, tmp_path, "probe").split("Secondary estimates, not the result")[1]
     rows = [line.split(" | ")[:2] for line in tested.splitlines() if line.startswith("| ")][2:7]
     assert rows == [
         ["| mean (primary)", "0.750 [0.500, 0.900]"],
@@ -446,15 +459,15 @@ def test_the_files_own_scores_stand_beside_the_procedures(
         ]
         assert f"|  | few | many |\n| --- | --- | --- |\n{counts}" in matrix
         assert f"* this file: threshold {threshold};\n* the procedure: sensitivity 0.600 ± 0.100 (a)." in tested
-    assert "* **This file**: what repeat 1, the exported one, scored itself, without an interval of its own." in second
+    assert "* **This file**: the scores of repeat 1, the exported one, without intervals of their own." in second
     assert "It was named by whoever exported it, perhaps for a score." in second
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"repeats": (1, 2)}, "repeat 0 was not among those that were evaluated."),
-        ({"selected_epochs": (77, 77)}, "repeat 0 was evaluated at epoch 77, and exported at "),
+        ({"repeats": (1, 2)}, "repeat 0 was not among those evaluated."),
+        ({"selected_epochs": (77, 77)}, "repeat 0 was evaluated at epoch 77, but exported at "),
         ({"estimates": None}, "no score of its own is kept; `orch evaluate study` adds it without a further look."),
     ],
 )
@@ -476,7 +489,7 @@ def test_the_file_has_no_score_of_its_own_where_another_model_was_evaluated(
 def test_looks_that_followed_the_evaluation_are_counted(
     binary: FinishedStudy, storage: Storage, tmp_path: Path
 ) -> None:
-    assert "None of this configuration: the test split was not looked at." in card_of(
+    assert "This configuration has no test scores: the test split was not looked at." in card_of(
         binary, tmp_path / "closed", "probe"
     )
     manifest = read_manifest(storage.read(layout.MANIFEST))
@@ -499,7 +512,7 @@ def test_looks_that_followed_the_evaluation_are_counted(
             )
             note_look(storage, beside, look)
         other = card_of(binary, tmp_path / "other", "probe")
-        assert "of the test images some were looked at 2 times, for other results" in other
+        assert "test images were looked at 2 times, for other results" in other
         assert "the test split was not looked at" not in other
         write_evaluation(storage, evaluated(binary, "probe", looks=1))
         assert "7 images of 4 groups, looked at 2 times." in card_of(binary, tmp_path / "own", "probe")
@@ -514,8 +527,7 @@ def test_images_from_elsewhere(binary: FinishedStudy, storage: Storage, tmp_path
     write_evaluation(storage, evaluated(binary, "probe", **first, images=9, subgroups=(part,)))
     text = card_of(binary, tmp_path, "probe")
     assert (
-        "**Not tested on the test split: the only test scores of this configuration are of images from elsewhere.**"
-        in text
+        "**Not tested on the test split: this configuration's only test scores are on images from elsewhere.**" in text
     )
     assert "Not tested:" not in text
     section = text.split("### Images from elsewhere\n")[1].split("\n## ")[0]
@@ -562,8 +574,8 @@ def test_a_nested_evaluation_is_of_the_procedure(binary: FinishedStudy, storage:
         created="now",
     )
     write_nested(storage, nested)
-    section = card_of(binary, tmp_path, "probe").split("### Nested evaluation\n")[1].split("\n## ")[0]
-    assert "Of the procedure, not of this file: in 5 outer folds over all 23 groups" in section
+    section = card_of(binary, tmp_path, "probe").split("### Nested cross-validation\n")[1].split("\n## ")[0]
+    assert "of the procedure, not of this file: in 5 outer folds over all 23 groups" in section
     assert "the selection by loss (valid) among 3 configurations was repeated" in section
     assert "| accuracy | 0.750 [0.500, 0.900] |" in section
 
@@ -589,7 +601,7 @@ def test_what_the_leak_experiment_says_is_among_the_limits(
 def test_layers_that_were_trained_in_bfloat16_are_among_the_limits(
     binary: FinishedStudy, adapters: FinishedStudy, tmp_path: Path
 ) -> None:
-    said = "Trained layers of the backbone were computed in bf16, to train and to score"
+    said = "Trained layers of the backbone were computed in bf16 for training and scoring"
     assert said not in card_of(binary, tmp_path / "full", "unfreezing")
     text = card_of(adapters, tmp_path / "half", "rounded")
     assert said in text.split("## Limits")[1].split("\n## ")[0]

@@ -93,7 +93,7 @@ def test_the_script_imports_what_it_says(files: list[Path]) -> None:
     assert foreign - at_once == {"pydicom"}, "imported where a file is DICOM"
     said = str(ast.get_docstring(tree))
     assert "pip install numpy onnxruntime pillow" in said
-    assert "pydicom where an image is DICOM" in said
+    assert "pydicom for DICOM images" in said
 
 
 def imported_by(node: ast.stmt) -> set[str]:

@@ -67,12 +67,12 @@ def test_test_time_views_are_the_mean_of_probabilities(
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (("--tta", "noise"), "--tta noise: expected flips or dihedral alone, whose views are not drawn"),
+        (("--tta", "noise"), "--tta noise: expected flips or dihedral alone, since its views are not random"),
         (
             ("--tta", "dihedrall"),
-            "alone, whose views are not drawn; did you mean 'dihedral'?",
+            "alone, since its views are not random; did you mean 'dihedral'?",
         ),
-        (("--views", "4"), "--views 4: expected --tta with it, found none orch predict MODEL IMAGES --tta dihedral"),
+        (("--views", "4"), "--views 4: expected --tta as well, found none orch predict MODEL IMAGES --tta dihedral"),
         (("--tta", "flips", "--views", "8"), "--views 8: expected 2 to 4"),
     ],
 )

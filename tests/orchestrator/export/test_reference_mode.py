@@ -60,7 +60,9 @@ def test_the_page_says_it(own: FinishedStudy) -> None:
 
 
 def test_folds_are_other_splits(own: FinishedStudy) -> None:
-    with pytest.raises(InputError, match="standardises each split by its own mean and std, and the folds") as told:
+    with pytest.raises(
+        InputError, match="normalises each split by its own mean and standard deviation, but the folds"
+    ) as told:
         make_nested_plan(own.study, NestedOptions(3))
     assert told.value.advice.endswith("--set image.standardisation=train")
 

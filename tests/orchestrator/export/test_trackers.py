@@ -213,7 +213,7 @@ def test_nothing_is_selected_yet(tmp_path: Path) -> None:
     GeneratedStudy(name="empty").write_frame(storage)
     run = CliRunner().invoke(export, ["empty", "--studies", str(tmp_path), "--output", str(tmp_path / "m")])
     assert isinstance(run.exception, InputError)
-    assert "nothing was asked for yet" in str(run.exception)
+    assert "nothing has been searched yet" in str(run.exception)
     run = CliRunner().invoke(export, ["empty", "--studies", str(tmp_path)])
     assert run.exit_code == 2
     assert "expected --output DIR" in run.output
