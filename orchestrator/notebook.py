@@ -112,7 +112,7 @@ class OpenStudy:
         """Name → what it shows and how to read it."""
         from dashboards.figures.registry import FIGURES
 
-        return {name: f"{figure.title}. {figure.reading}" for name, figure in FIGURES.items()}
+        return {name: f"{figure.title}. {figure.whole_reading}" for name, figure in FIGURES.items()}
 
     def choices(self, name: str) -> list[dict[str, Any]]:
         """What the figure can be asked to show, as arguments of `figure` and `data`; the most telling first."""

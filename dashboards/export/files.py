@@ -215,7 +215,7 @@ def caption(name: str, choice: Choice, source: Source) -> str:
         of.append(QUANTITIES[choice.quantity])
     if choice.best != "all":
         of.append(BEST[choice.best])
-    return f"{figure.title}{': ' if of else ''}{', '.join(of)}. {figure.reading}{_mark(source)}"
+    return f"{figure.title}{': ' if of else ''}{', '.join(of)}. {figure.whole_reading}{_mark(source)}"
 
 
 def _n_words(caption: str, data: pd.DataFrame) -> str:

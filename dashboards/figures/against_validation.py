@@ -83,8 +83,8 @@ FIGURE = Figure(
     name="against-validation",
     section="test",
     title="Validation against test",
-    reading="Validation: mean ± standard deviation over n repeats, used for selection, hence optimistic. Test: mean "
-    "over the same repeats with its 95 % interval over groups, or ± standard deviation where there is none.",
+    reading="Validation: mean ± standard deviation over n repeats; it was used for selection, so it is optimistic. "
+    "Test: mean over the same repeats with its 95 % interval over groups, or ± standard deviation where there is none.",
     data=against_validation_data,
     draw=against_validation_figure,
     label=lambda data, choice: "Validation against test.",

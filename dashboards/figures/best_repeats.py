@@ -65,15 +65,16 @@ def repeats_figure(data: pd.DataFrame, choice: Choice) -> Spec:
 
 def _more(source: Source, choice: Choice) -> str:
     count = len(best_of_each(source.members(choice), "strategy", "backbone"))
-    return f" The first {SHOWN} of the table’s {count} rows." if count > SHOWN else ""
+    return f" Only the first {SHOWN} of the table’s {count} rows are drawn." if count > SHOWN else ""
 
 
 FIGURE = Figure(
     name="best-repeats",
     section="answer",
     title="Repeats of the best configurations",
-    reading="Each dot is one repeat at its selected epoch, each bar mean ± standard deviation (n − 1) over the n "
-    "repeats of the table; bars describe retraining on this partition, not new patients.",
+    reading="Each dot is one repeat at its selected epoch; each bar is the mean ± standard deviation (n − 1) over the "
+    "n repeats of the table.",
+    how="Bars describe retraining on this partition, not new patients.",
     data=repeats_data,
     draw=repeats_figure,
     label=repeats_label,

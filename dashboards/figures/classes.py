@@ -119,8 +119,8 @@ FIGURE = Figure(
     name="classes",
     section="data",
     title="Images by class and split",
-    reading="Images of each class in each split of this partition; for train also what is trained on after balancing, "
-    "views included. Groups are never divided between splits.",
+    reading="Images of each class in each split of this partition; for train also the number trained on after "
+    "balancing, views included. Groups are never divided between splits.",
     data=class_data,
     draw=class_figure,
     label=lambda data, choice: "Images by class and split.",

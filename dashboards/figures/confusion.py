@@ -92,8 +92,8 @@ IMAGES = Figure(
     name="confusion",
     section="test",
     title="Confusion, images",
-    reading="Rows are the truth, columns the prediction; share of the truth’s images, their mean number over n "
-    "repeats.",
+    reading="Rows are the true class, columns the predicted one: the share of the true class’s images, and below it "
+    "their mean number over n repeats.",
     data=partial(confusion_data, unit="image"),
     draw=confusion_figure,
     label=lambda data, choice: "Confusion matrix with images as the unit.",
@@ -105,7 +105,8 @@ GROUPS = Figure(
     name="confusion-groups",
     section="test",
     title="Confusion, groups",
-    reading="The same with groups as the unit: each is called by the mean of its images’ probabilities.",
+    reading="The same with groups as the unit. A group’s class is predicted from the mean of its images’ "
+    "probabilities.",
     data=partial(confusion_data, unit="group"),
     draw=confusion_figure,
     label=lambda data, choice: "Confusion matrix with groups as the unit.",

@@ -145,9 +145,11 @@ FIGURE = Figure(
     name="cost",
     section="search",
     title="Score against cost",
-    reading="Each mark is a ranked configuration: mean validation score at selected epochs against cost, with standard "
-    "errors where it is on the front (none beats it in both) or may be. It may be where 5 % or more of 500 draws of "
-    "repeats put it there; draws of few repeats vary too little.",
+    reading="Each mark is a ranked configuration: its mean validation score at the selected epochs against its cost. A "
+    "configuration is on the front if none beats it in both; standard errors are drawn on the front and where a "
+    "configuration may be on it.",
+    how="A configuration may be on the front if 5 % or more of 500 resamplings of its repeats put it there. With few "
+    "repeats, resampling varies too little.",
     data=cost_data,
     draw=cost_figure,
     label=lambda data, choice: (

@@ -257,18 +257,20 @@ def curve_label(count: int, choice: Choice) -> str:
 
 def _all_diverged(source: Source, choice: Choice) -> str:
     is_any_done = any(member.n for member in source.members(choice))
-    return "All repeats that are done diverged: there is no mean." if is_any_done else ""
+    return "All finished repeats diverged, so there is no mean curve." if is_any_done else ""
 
 
 _READING = (
-    "A panel is one configuration; there is a grid for every choice of the settings that are neither rows nor columns. "
-    "Lines are means over the n finished repeats (all of them), bands ± one standard deviation (n − 1) where n ≥ 2. "
-    "Repeats that stopped early, or have fewer epochs than others while a search is extended, thin a curve out: its "
-    "panel says n = first → last. Diverged repeats are in no mean; a panel "
-    "counts them, and there is none where all diverged. A loss above 2.5 times the untrained is cut off: a "
-    "panel counts dots that lie above, the table has them. Each dot is one repeat’s selected epoch with its "
-    "validation value. On two axes accuracy is the thinner line with diamonds, "
-    "its scale on the right. Epoch 0 is the untrained network."
+    "Each panel is one configuration: lines are means over the n finished repeats, bands ± one standard deviation "
+    "(n − 1) where n ≥ 2. Each dot is one repeat’s selected epoch with its validation value."
+)
+_HOW = (
+    "There is one grid for each combination of the settings that are neither rows nor columns. Epoch 0 is the "
+    "untrained network. A curve thins out where repeats stopped early, or have fewer epochs than others while a search "
+    "is being extended: its panel then says n = first → last. Diverged repeats are in no mean: a panel counts them, "
+    "and a configuration whose repeats all diverged has no panel. A loss above 2.5 times the untrained loss is cut "
+    "off: a panel counts the dots above, and the table has them. On two axes, accuracy is the thinner line with "
+    "diamonds, and its scale is on the right."
 )
 
 FIGURE = Figure(
@@ -276,6 +278,7 @@ FIGURE = Figure(
     section="curves",
     title="Mean learning curves",
     reading=_READING,
+    how=_HOW,
     data=curve_data,
     draw=curve_figure,
     label=lambda data, choice: curve_label(data["configuration"].nunique(), choice),
@@ -291,8 +294,11 @@ FIGURE = Figure(
                 score=BOTH,
             ),
         ),
-        reading_on_top=f"{_READING} Pointed at, a line says n at that epoch. All panels share both axes; click or tap "
-        "one, or choose it below, for its single repeats. Drag over a panel to enlarge, double click to go back.",
+        reading_on_top=_READING,
+        how=lambda source, choice: (
+            " All panels share both axes. Point at a line for n at that epoch; click or tap a panel, or choose it "
+            "below, for its single repeats. Drag over a panel to enlarge it, double click to go back."
+        ),
         absent=_all_diverged,
     ),
 )

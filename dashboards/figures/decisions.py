@@ -98,9 +98,10 @@ FIGURE = Figure(
     name="decisions",
     section="search",
     title="Order of decisions",
-    reading="Each mark is a decision: the best mean known then, of configurations that the search had not stopped and "
-    "that have at least as many repeats as it ranks on first; the band is one standard error of that mean. The best of "
-    "several is optimistic, and the first marks are of few epochs.",
+    reading="Each mark is one decision of the search: the best mean known by then, with a band of one standard "
+    "error of that mean. The best of several is optimistic, and the first marks are based on few epochs.",
+    how="Only configurations count that the search had not stopped and that have at least as many repeats as it ranks "
+    "on first.",
     data=decision_data,
     draw=decision_figure,
     label=lambda data, choice: f"The best mean so far against epochs spent, at each of {len(data)} decisions.",

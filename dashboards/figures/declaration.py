@@ -96,7 +96,8 @@ class OnPage:
 
     heading: in place of the title. sentence: below it, also where there is too little to draw. saved: what the figure
     is called in a file that a reader saves. below: HTML. reading_on_top: what stands once at the head of the section
-    in place of a reading at each drawing; "" where another figure's says it. more: what follows the reading.
+    in place of a reading at each drawing; "" where another figure's says it. more: what follows the reading, at most a
+    sentence. how: what follows the figure's `how` on a page alone: how it is used, and what holds for this study.
     absent: what stands in place of a figure that has no data. folded: words behind which it is folded away, with the
     figures next to it that have the same.
     """
@@ -114,6 +115,7 @@ class OnPage:
     below: Words | None = None
     reading_on_top: str | None = None
     more: About | None = None
+    how: About | None = None
     absent: About | None = None
     is_shown: Callable[[Source, Choice], bool] = lambda source, choice: True
     folded: str = ""
@@ -135,8 +137,9 @@ class Compared:
 class Figure:
     """A figure is two functions: its data as a table, and the drawing of that table as a plain plotly figure.
 
-    section: the section of the page, or the part of one, that it stands in. title: a few words. reading: how to read
-    it: band, n, selection rule. data(source, choice): a DataFrame, empty where there is nothing to show. draw(data,
+    section: the section of the page, or the part of one, that it stands in. title: a few words. reading: the caption,
+    at most two sentences: marks, band, n. how: whatever else it takes to read it; folded away on a page, behind the
+    caption in print. data(source, choice): a DataFrame, empty where there is nothing to show. draw(data,
     choice): "data" and "layout" for plotly.graph_objects.Figure. label(data, choice): what a screen reader says.
     scores: keys of `choice.SCORES` or BOTH, the most telling first; () for the score that selects. against: what a
     score is set against, where it is. best: keys of `choice.BEST`. by_class: whether it is made of confusion counts or
@@ -158,6 +161,12 @@ class Figure:
     page: OnPage = OnPage()
     compared: Compared | None = None
     by_class: bool = False
+    how: str = ""
+
+    @property
+    def whole_reading(self) -> str:
+        """The caption and all that is folded away on a page."""
+        return f"{self.reading} {self.how}".rstrip()
 
     def is_of(self, summary: Summary) -> bool:
         """Whether there is such a figure of the study at all."""

@@ -60,9 +60,10 @@ FIGURE = Figure(
     name="deletion-curves",
     section="maps",
     title="Deletion curves",
-    reading="Probability of the class whose map is made, mean over repeats and images, while the image is blurred "
-    "tenth by tenth. The further the solid line lies below the dotted one of its colour, the more the networks use of "
-    "what the map points at; where both are alike, it points at nothing.",
+    reading="Probability of the mapped class, averaged over repeats and images, while the image is blurred tenth by "
+    "tenth. The further the solid line lies below the dotted line of its colour, the more the networks use what the "
+    "map points at.",
+    how="Where both lines are alike, the map points at nothing.",
     data=deletion_data,
     draw=deletion_figure,
     label=lambda data, choice: "Probability of the class by the share of the image that is blurred, two orders each.",

@@ -87,8 +87,8 @@ FIGURE = Figure(
     name="density",
     section="spread",
     title="Density of accuracy and loss",
-    reading="All repeats of all configurations together, on the validation split at their selected epochs; darker is "
-    "more. The highest hundredth of the losses counts in the last bin.",
+    reading="All repeats of all configurations on the validation split at their selected epochs; darker means more "
+    "repeats. The highest hundredth of the losses is counted in the last bin.",
     data=density_data,
     draw=density_figure,
     label=lambda data, choice: "Density of repeats by validation accuracy and loss.",

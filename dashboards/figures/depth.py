@@ -141,19 +141,20 @@ def _far_off(untrained: NDArray[np.float64], *, is_above: bool) -> Spec:
 
 
 _READING = (
-    "For each number of {} the best-ranked configuration: mean ± standard deviation (n − 1) over its n repeats at "
-    "their selected epochs; grey is the untrained network, the validation score at epoch 0 of the same repeats, in "
-    "words where it lies far off."
+    "Each mark is the best-ranked configuration with that many {}: mean ± standard deviation (n − 1) over its n "
+    "repeats at their selected epochs. Grey is the untrained network, the validation score at epoch 0 of the same "
+    "repeats."
 )
+_HOW = "Where the untrained network lies far off, its score stands there in words."
 
 
 def _declared(name: str, setting: Setting, title: str, of: str, on_top: str) -> Figure:
-    reading = _READING.format(of)
     return Figure(
         name=name,
         section="depth",
         title=f"Scores against the number of {title}",
-        reading=reading,
+        reading=_READING.format(of),
+        how=_HOW,
         data=partial(depth_data, setting=setting),
         draw=partial(depth_figure, setting=setting),
         label=partial(depth_label, setting=setting),
@@ -166,7 +167,7 @@ def _declared(name: str, setting: Setting, title: str, of: str, on_top: str) -> 
             least_rows=2,
             heading=lambda data, choice: f"Number of {NAMES[setting]}",
             saved=lambda data, choice: NAMES[setting],
-            reading_on_top=on_top and f"{reading} {on_top}",
+            reading_on_top=on_top and _READING.format(on_top),
         ),
     )
 
@@ -176,6 +177,6 @@ NON_LINEARITIES = _declared(
     "non_linearities",
     "non-linearities",
     "non-linearities (nothing unfrozen)",
-    "The same for unfrozen layers.",
+    "non-linearities (nothing unfrozen) or unfrozen weight layers (no non-linearity)",
 )
 UNFROZEN = _declared("unfrozen", "unfrozen", "unfrozen layers", "unfrozen weight layers (no non-linearity)", "")

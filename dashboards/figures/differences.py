@@ -143,7 +143,7 @@ def set_sentence(data: pd.DataFrame) -> str:
 
 
 def _sentence(data: pd.DataFrame, choice: Choice) -> str:
-    more = f" The figure shows the first {SHOWN}; its data have all." if len(data) > SHOWN else ""
+    more = f" The figure shows the first {SHOWN}; the data table has all of them." if len(data) > SHOWN else ""
     return set_sentence(data) + more
 
 
@@ -151,10 +151,11 @@ FIGURE = Figure(
     name="differences",
     section="answer",
     title="Differences to the best configuration",
-    reading="Each mark is the mean paired difference to the best over all repeats that both have and that diverged in "
-    "neither, the line its 95 % interval (Student’s t over n pairs); left is worse. Filled marks may be the best (95 % "
-    "confidence set, signs of whole repeats flipped, at fixed numbers of repeats), open ones are excluded. Intervals "
-    "describe retraining on this partition, not new patients.",
+    reading="Each mark is a configuration’s mean paired difference to the best one, with its 95 % interval; further "
+    "left is worse. Filled marks may be the best (95 % confidence set), open ones are excluded.",
+    how="A difference is the mean over all repeats that both configurations have and that diverged in neither; its "
+    "interval is Student’s t over these n pairs. The confidence set flips the signs of whole repeats, and tests at "
+    "fixed numbers of repeats. Intervals describe retraining on this partition, not new patients.",
     data=difference_data,
     draw=difference_figure,
     label=lambda data, choice: f"Forest plot. {set_sentence(data)}",

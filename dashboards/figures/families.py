@@ -135,9 +135,8 @@ FIGURE = Figure(
     name="families",
     section="backbones",
     title="Best loss and accuracy by family",
-    reading="Each mark is the best-ranked configuration of a backbone and strategy on the validation split: mean ± "
-    "standard deviation (n − 1) over its n repeats at their selected epochs; lines part families, the best family "
-    "first.",
+    reading="Each mark is the best-ranked configuration of a backbone and strategy: its validation mean ± standard "
+    "deviation (n − 1) over n repeats at their selected epochs. Lines separate families, the best family first.",
     data=family_data,
     draw=family_figure,
     label=lambda data, choice: "Best validation loss and accuracy of every backbone, by family and strategy.",
@@ -146,7 +145,7 @@ FIGURE = Figure(
     page=OnPage(min_width=560, is_shown=several_backbones),
     compared=Compared(
         "Best loss and accuracy",
-        "Each mark is the best-ranked configuration of a study’s backbone and strategy on its validation split: mean ± "
-        "standard deviation (n − 1) over its n repeats at their selected epochs; lines part studies.",
+        "Each mark is the best-ranked configuration of a study’s backbone and strategy: its validation mean ± standard "
+        "deviation (n − 1) over n repeats at their selected epochs. Lines separate studies.",
     ),
 )

@@ -101,8 +101,9 @@ FIGURE = Figure(
     name="gap",
     section="spread",
     title="Train against valid",
-    reading="Each mark is one configuration, its means over n repeats at their selected epochs; on the dashed line "
-    "there is no gap between train and valid. A loss far above most stands at the edge; the table has its number.",
+    reading="Each mark is one configuration: its train and validation means over n repeats at their selected epochs. "
+    "On the dashed line there is no gap between train and valid.",
+    how="A loss far above most stands at the edge of the figure; the table has its value.",
     data=gap_data,
     draw=gap_figure,
     label=lambda data, choice: f"Train against valid, {SCORES[choice.score].lower()}.",

@@ -273,10 +273,8 @@ def _best(points: Sequence[Point], choice: Choice) -> Point | None:
 
 
 _READING = (
-    "Each cell is one configuration on the validation split, over its n repeats at their selected epochs. There is a "
-    "map for every choice of the settings that are neither rows nor columns. The frame marks the best mean among "
-    "configurations whose repeats are all done; points outside the grid are blank; all maps of a backbone share one "
-    "scale."
+    "Each cell is one configuration: its validation score over n repeats at their selected epochs. The frame marks the "
+    "best mean among configurations whose repeats are all done."
 )
 
 FIGURE = Figure(
@@ -284,6 +282,8 @@ FIGURE = Figure(
     section="heat-maps",
     title="Heat maps over two settings",
     reading=_READING,
+    how="There is one map for each combination of the settings that are neither rows nor columns. Points outside the "
+    "grid are blank, and all maps of a backbone share one colour scale.",
     data=heat_data,
     draw=heat_figure,
     label=lambda data, choice: heat_label(_points(data, choice), choice),
@@ -296,6 +296,7 @@ FIGURE = Figure(
             Control("heat", "Show", SCORES),
             Control("of", "as", {str(key): name for key, name in QUANTITIES.items()}, sets="quantity"),
         ),
-        reading_on_top=f"{_READING} Pointed at, a cell says mean, standard deviation (n − 1) and n.",
+        reading_on_top=_READING,
+        how=lambda source, choice: " Point at a cell for its mean, standard deviation (n − 1) and n.",
     ),
 )

@@ -103,10 +103,11 @@ FIGURE = Figure(
     name="image-slices",
     section="errors",
     title="Slices of the images",
-    reading="Share of the first configuration’s predictions that are wrong, mean over the images of a slice; in "
-    "brackets images and groups. The upright line is how often images of the same classes are wrong in all: what lies "
-    "beyond it, classes do not explain. Tested by flipping the signs of whole groups, at 5 % for all slices together "
-    "(Holm); slices of fewer than 5 groups are not tested.",
+    reading="The share of the first configuration’s predictions that are wrong, averaged over the images of a slice; "
+    "images and groups are in brackets. The upright line is how often images of the same classes are wrong overall: "
+    "the classes do not explain what lies beyond it.",
+    how="Slices are tested by flipping the signs of whole groups, at 5 % for all slices together (Holm). Slices of "
+    "fewer than 5 groups are not tested.",
     data=slice_data,
     draw=slice_figure,
     label=lambda data, choice: "Share of wrong predictions in each slice of the images, with 95 % intervals.",

@@ -155,19 +155,20 @@ def _learnt(data: pd.DataFrame) -> Spec:
 def _learnt_words(data: pd.DataFrame) -> str:
     predicted = float(data["predicted"].to_numpy()[data["configurations"].to_numpy().argmax()])
     if predicted <= LITTLE:
-        return f"The forest predicts {max(0.0, predicted):.0%} of what it has not seen: its bars say little."
-    return f"The forest predicts {predicted:.0%} of the variance of configurations that it has not seen."
+        return f"The forest predicts {max(0.0, predicted):.0%} of what it has not seen, so its bars say little."
+    return f"The forest predicts {predicted:.0%} of the variance between configurations it has not seen."
 
 
-def _more(source: Source, choice: Choice) -> str:
+def _how(source: Source, choice: Choice) -> str:
     """What holds here alone: which settings are left out, what was stopped, and that results chose what was tried."""
     data = search_data(source, choice)
     few = [NAMES[name] for name in settings_of(data) if data[name].notna().sum() < LEAST_CONFIGURATIONS]
-    told = f" Left out, because they matter in fewer than {LEAST_CONFIGURATIONS}: {', '.join(few)}." if few else ""
+    fewer = f"they matter in fewer than {LEAST_CONFIGURATIONS} configurations"
+    told = f" Left out, because {fewer}: {', '.join(few)}." if few else ""
     if chosen_by_results(searched(source, choice)):
         told += (
-            " Results decided what was trained: values near good results have more configurations, repeats or epochs "
-            "behind them than others."
+            " Results decided what was trained, so values near good results have more configurations, repeats or "
+            "epochs behind them than others."
         )
     return told + stopped_sentence(source, choice)
 
@@ -181,11 +182,14 @@ FIGURE = Figure(
     name="importance",
     section="search",
     title="Importance of settings",
-    reading="A forest of regression trees learns the ranks of the mean validation scores. Left: the share of its "
-    "variance that one setting makes alone (fANOVA), a little above 0 by chance too. Right: the squared error added on "
-    "configurations not seen when the setting's values are shuffled among them (permutation), in variances of the "
-    "ranks: interactions count, and without an effect it is around 0. Lines: ± 1.96 standard deviations over forests "
-    "of the n repeats drawn anew. Each setting is judged among the configurations tried in which it matters.",
+    reading="How much of the variation in validation scores each setting explains, alone (left, fANOVA) and with its "
+    "interactions (right, permutation). Lines are ± 1.96 standard deviations over forests of the n repeats drawn "
+    "anew.",
+    how="A forest of regression trees learns the ranks of the mean validation scores. Left: the share of the forest’s "
+    "variance that one setting makes alone, which is a little above 0 by chance too. Right: how much the squared "
+    "error on configurations not seen grows when the setting’s values are shuffled among them, in variances of the "
+    "ranks; without an effect it is around 0. Each setting is judged among the configurations tried in which it "
+    "matters.",
     data=importance_data,
     draw=importance_figure,
     label=lambda data, choice: (
@@ -193,5 +197,5 @@ FIGURE = Figure(
     ),
     per=Per.BACKBONE,
     scores=tuple(METRIC_NAMES),
-    page=OnPage(controls=(CONTROL,), min_width=640, absent=_absent, more=_more),
+    page=OnPage(controls=(CONTROL,), min_width=640, absent=_absent, how=_how),
 )

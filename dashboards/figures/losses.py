@@ -78,8 +78,8 @@ def _words(member: ConfigurationSummary) -> str:
     return f"{whole_name(member)}, n = {member.n}"
 
 
-def _more(source: Source, choice: Choice) -> str:
-    return " Pointed at, it says the standard deviation and n."
+def _how(source: Source, choice: Choice) -> str:
+    return "Point at a line for the standard deviation and n."
 
 
 FIGURE = Figure(
@@ -92,10 +92,10 @@ FIGURE = Figure(
     draw=losses_figure,
     label=lambda data, choice: "Mean validation loss by epoch of the best configuration of every backbone.",
     per=Per.PARTITION,
-    page=OnPage(min_width=560, is_shown=several_backbones, more=_more),
+    page=OnPage(min_width=560, is_shown=several_backbones, how=_how),
     compared=Compared(
         "Validation losses",
         "Each line is the mean validation loss of the best-ranked configuration of a study’s backbone over its n "
-        "finished repeats. Pointed at, it says the standard deviation and n.",
+        "finished repeats. Point at a line for the standard deviation and n.",
     ),
 )

@@ -157,11 +157,11 @@ def _label(data: pd.DataFrame, choice: Choice) -> str:
     return f"Parallel coordinates: a line per configuration over its settings and its validation score{of}."
 
 
-def _more(source: Source, choice: Choice) -> str:
+def _how(source: Source, choice: Choice) -> str:
     """How an axis is narrowed, on a page alone."""
     how = (
-        " Drag along an axis, or move its ends, to keep the configurations between them; a click on the axis lets go. "
-        "A click on a line's right end marks its configuration in all figures."
+        " Drag along an axis, or move its ends, to keep only the configurations between them; click on the axis to let "
+        "go. Click on a line’s right end to mark its configuration in all figures."
     )
     return how + stopped_sentence(source, choice)
 
@@ -176,15 +176,15 @@ FIGURE = Figure(
     name="parallel",
     section="search",
     title="Parallel coordinates",
-    reading="Each line is one configuration, its height on an axis the value of that setting and on the last axis the "
-    "validation score at selected epochs, mean over its n repeats, better on top; a stronger line is in a better "
-    "fifth of those shown, the thick one is the best mean. What is far worse than most stands at the foot, in brackets "
-    "how many.",
+    reading="Each line is one configuration: its height on an axis is the value of that setting, on the last axis its "
+    "mean validation score over n repeats at the selected epochs, better on top. Stronger lines are in a better fifth "
+    "of those shown; the thick line is the best mean.",
+    how="Scores far worse than most stand at the foot, with their number in brackets.",
     data=parallel_data,
     draw=parallel_figure,
     label=_label,
     per=Per.BACKBONE,
     scores=tuple(METRIC_NAMES),
     best=tuple(BEST),
-    page=OnPage(controls=(CONTROL, BEST_CONTROL), min_width=parallel_width, absent=_fills_its_grid, more=_more),
+    page=OnPage(controls=(CONTROL, BEST_CONTROL), min_width=parallel_width, absent=_fills_its_grid, how=_how),
 )

@@ -165,10 +165,10 @@ FIGURE = Figure(
     name="partition-map",
     section="partition",
     title="Partitions over μ and ε",
-    reading="Each map is one class: D, how far from the targets iterative filling would have brought its groups with "
-    "every μ (how full train is filled first) and ε (by how much valid and test may exceed their share); the stronger "
-    "the colour, the nearer. The ring is the partition that was taken: the least D with a group in each split, of "
-    "equal ones the smallest ε; IFP has ε = 0.",
+    reading="Each map is one class: D, the distance from the targets that iterative filling would reach with each μ "
+    "and ε; a stronger colour is nearer. The ring marks the partition that was taken.",
+    how="μ is how full train is filled first, ε by how much valid and test may exceed their share; IFP has ε = 0. The "
+    "partition taken has the least D with a group in each split, and among equals the smallest ε.",
     data=map_data,
     draw=map_figure,
     label=map_label,

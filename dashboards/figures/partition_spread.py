@@ -97,9 +97,11 @@ FIGURE = Figure(
     name="partition-spread",
     section="spread",
     title="Variance by partition and repeat",
-    reading="Marks are standard deviations of one configuration’s selecting value, from a two-way analysis with random "
-    "effects over k partitions × n repeats: between partitions, between repeat numbers, and what neither explains; "
-    "a negative estimate stands at 0. Best mean over the partitions first, at most 24.",
+    reading="Each mark is a standard deviation of one configuration’s selection score: between partitions, between "
+    "repeats, or the rest that neither explains. The configurations with the best mean over the partitions come first, "
+    "at most 24.",
+    how="The standard deviations come from a two-way analysis with random effects over k partitions × n repeats. A "
+    "negative estimate stands at 0.",
     data=partition_spread_data,
     draw=partition_spread_figure,
     label=lambda data, choice: (

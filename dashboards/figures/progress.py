@@ -114,12 +114,12 @@ def progress_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 12, "t": 34, "b": 44}}}
 
 
-_READING = "One mark per repeat asked, and repeats done of those asked, for every configuration."
+_READING = "One mark for each repeat asked for, and the number of repeats done of those, for every configuration."
 
 FIGURE = Figure(
     name="progress",
     section="progress",
-    title="Repeats done of those asked",
+    title="Repeats done of those asked for",
     reading=_READING,
     data=progress_data,
     draw=progress_figure,
@@ -130,6 +130,6 @@ FIGURE = Figure(
     per=Per.FACET,
     page=OnPage(
         form=Form.TABLES,
-        reading_on_top=f"{_READING} One table for every choice of the settings that are neither rows nor columns.",
+        reading_on_top=f"{_READING} There is one table for each combination of the other settings.",
     ),
 )

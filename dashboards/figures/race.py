@@ -134,16 +134,17 @@ def _sentence(data: pd.DataFrame, choice: Choice) -> str:
     told = (
         f"After {last['repeats'].iloc[0]} repeats {left} of {counted(several, 'configuration')} raced may be the best."
     )
-    return told + (f" The figure shows the first {SHOWN}; its data have all." if several > SHOWN else "")
+    return told + (f" The figure shows the first {SHOWN}; the data table has all of them." if several > SHOWN else "")
 
 
 FIGURE = Figure(
     name="race",
     section="search",
     title="Race",
-    reading="Each interval is the mean paired difference to the leader of a look (diamond) with its 95 % interval "
-    "(Student’s t over n pairs), of what was left before that look; an open mark was excluded by it. A look tests all "
-    "together and spends its own share of the error, so an interval that does not reach 0 excludes nothing by itself.",
+    reading="Each interval is a configuration’s mean paired difference to the leader of a look (diamond) with its 95 % "
+    "interval (Student’s t over n pairs). An open mark was excluded by that look.",
+    how="A look compares the configurations that were left before it. It tests all of them together and spends its own "
+    "share of the error, so an interval that does not reach 0 does not exclude a configuration by itself.",
     data=race_data,
     draw=race_figure,
     label=lambda data, choice: f"Differences to the leader at each look of the race. {_sentence(data, choice)}",

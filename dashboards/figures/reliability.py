@@ -71,8 +71,8 @@ FIGURE = Figure(
     name="reliability",
     section="test",
     title="Reliability",
-    reading="Predictions of all repeats in ten bins of confidence; larger marks hold more; on the dashed line "
-    "confidence is what it says.",
+    reading="Predictions of all repeats in ten bins of confidence; larger marks hold more predictions. On the dashed "
+    "line, confidence equals the share that is right.",
     data=reliability_data,
     draw=reliability_figure,
     label=lambda data, choice: "Reliability diagram of the test predictions.",

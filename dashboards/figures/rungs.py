@@ -159,9 +159,9 @@ FIGURE = Figure(
     name="rungs",
     section="search",
     title="Who went on",
-    reading="Each bar is all configurations that had so many epochs and repeats and were not stopped before, and what "
-    "became of them. Of one that was stopped the final score is unknown, unless it was trained to the end as a "
-    "check.",
+    reading="Each bar is all configurations that had been trained for that many epochs and repeats without being "
+    "stopped, divided by what became of them. The final score of a stopped configuration is unknown, unless it was "
+    "trained to the end as a check.",
     data=rung_data,
     draw=rung_figure,
     label=lambda data, choice: f"How many configurations went on at each of {len(data)} stages.",

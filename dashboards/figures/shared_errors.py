@@ -108,8 +108,8 @@ FIGURE = Figure(
     name="shared-errors",
     section="errors",
     title="Errors that configurations share",
-    reading="A bar is how many images exactly the configurations with a dot below it have wrong, and no other, each in "
-    "more than half of its predictions; the largest first, at most 24.",
+    reading="Each bar counts the images that exactly the configurations with a dot below it get wrong, each in more "
+    "than half of its predictions. The largest bars come first, at most 24.",
     data=shared_data,
     draw=shared_figure,
     label=lambda data, choice: "Numbers of images that exactly these configurations have wrong.",

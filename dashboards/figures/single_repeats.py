@@ -175,8 +175,8 @@ BEST = Figure(
     name="best-repeat",
     section="curves",
     title="The best single repeat",
-    reading="The repeat with the best selection value of the first-ranked configuration: one repeat, so no band; the "
-    "ring is its selected epoch. It shows what was seen once, and is no result.",
+    reading="The repeat of the first-ranked configuration with the best selection value; the ring marks its selected "
+    "epoch. A single repeat has no band, and is no result.",
     data=best_repeat_data,
     draw=singles_figure,
     label=lambda data, choice: f"Loss and accuracy of the best single repeat: {_where(data)}.",
@@ -193,7 +193,7 @@ EVERY = Figure(
     name="single-repeats",
     section="curves",
     title="Single repeats of the best configuration",
-    reading="Every repeat as a thin line, n of them; rings are selected epochs with the validation value.",
+    reading="Each thin line is one of n repeats. Rings mark selected epochs with their validation values.",
     data=singles_data,
     draw=singles_figure,
     label=lambda data, choice: f"Loss and accuracy by epoch of {data['repeat'].nunique()} single repeats.",

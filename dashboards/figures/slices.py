@@ -74,13 +74,13 @@ FIGURE = Figure(
     name="slices",
     section="search",
     title="Slices",
-    reading="Each mark is one configuration: its validation score at selected epochs, mean over its n repeats, better "
-    "on top, against one setting at a time; the diamond is the best mean. What is far worse than most stands at the "
-    "foot, in brackets how many. Other settings vary along.",
+    reading="Each mark is one configuration: its mean validation score over n repeats at the selected epochs, better "
+    "on top, against one setting at a time. The diamond is the best mean.",
+    how="The other settings vary too. Scores far worse than most stand at the foot, with their number in brackets.",
     data=search_data,
     draw=slices_figure,
     label=lambda data, choice: "Validation score of every configuration against each setting.",
     per=Per.BACKBONE,
     scores=tuple(METRIC_NAMES),
-    page=OnPage(controls=(CONTROL,), min_width=640, more=stopped_sentence),
+    page=OnPage(controls=(CONTROL,), min_width=640, how=stopped_sentence),
 )

@@ -102,8 +102,8 @@ FIGURE = Figure(
     name="spread",
     section="spread",
     title="Spread of repeats",
-    reading="Each dot is one repeat at its selected epoch, the band the middle half of a configuration’s n repeats, "
-    "the tick their median; best-ranked configuration first, at most 24.",
+    reading="Each dot is one repeat at its selected epoch; the band is the middle half of a configuration’s n repeats, "
+    "the tick their median. The best-ranked configurations come first, at most 24.",
     data=spread_data,
     draw=spread_figure,
     label=lambda data, choice: f"Repeats of the best-ranked configurations, {SCORES[choice.score].lower()}.",

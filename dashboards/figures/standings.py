@@ -74,8 +74,8 @@ FIGURE = Figure(
     name="standings",
     section="errors",
     title="Always, sometimes and never right",
-    reading="Images in validation, by how many of their predictions are right: of all repeats of the configurations "
-    "above. Numbers are images. What is never right may be hard, rare, or labelled wrong.",
+    reading="Validation images by how many of their predictions are right, over all repeats of the configurations "
+    "above; the numbers count images. Images that are never right may be hard, rare or labelled wrong.",
     data=standing_data,
     draw=standing_figure,
     label=lambda data, choice: "Shares of each class’s images that are always, sometimes and never predicted right.",

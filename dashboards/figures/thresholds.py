@@ -129,8 +129,8 @@ ROC = Figure(
     name="roc",
     section="test",
     title="ROC curves",
-    reading="Each class against the rest, sensitivities averaged over n repeats; rings are operating points that were "
-    "chosen on validation.",
+    reading="Each class against the rest: sensitivity averaged over n repeats. Rings are operating points chosen on "
+    "validation.",
     data=partial(threshold_data, curve="roc"),
     draw=partial(threshold_figure, curve="roc"),
     label=lambda data, choice: "ROC curves, one class against the rest.",
@@ -142,7 +142,7 @@ PRECISION_RECALL = Figure(
     name="precision-recall",
     section="test",
     title="Precision and recall",
-    reading="Each class against the rest, precisions averaged over n repeats: the best at that recall or more.",
+    reading="Each class against the rest: precision averaged over n repeats, the best at that recall or more.",
     data=partial(threshold_data, curve="pr"),
     draw=partial(threshold_figure, curve="pr"),
     label=lambda data, choice: "Precision-recall curves, one class against the rest.",

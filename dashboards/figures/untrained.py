@@ -91,7 +91,8 @@ FIGURE = Figure(
     name="untrained",
     section="spread",
     title="The untrained network",
-    reading="Loss and accuracy at epoch 0 of all repeats together; the outermost half percent counts in the last bins.",
+    reading="Loss and accuracy at epoch 0, all repeats together. The outermost half percent is counted in the last "
+    "bins.",
     data=untrained_data,
     draw=untrained_figure,
     label=lambda data, choice: "Histograms of loss and accuracy at epoch 0.",

@@ -88,9 +88,10 @@ FIGURE = Figure(
     name="validation-confusion",
     section="answer",
     title="What the best configuration confuses",
-    reading="Rows are the truth, columns the prediction: share of the truth’s validation images at each repeat’s "
-    "selected epoch, and their mean number over n repeats. Beside each row the recall of its class, mean ± standard "
-    "deviation (n − 1) over the n repeats. These validation scores were used for selection, hence optimistic.",
+    reading="Rows are the true class, columns the predicted one: the share of the true class’s validation images at "
+    "each repeat’s selected epoch, and below it their mean number over n repeats. Validation scores were used for "
+    "selection, so they are optimistic.",
+    how="Beside each row stands the recall of its class, mean ± standard deviation (n − 1) over the n repeats.",
     data=validation_confusion_data,
     draw=validation_confusion_figure,
     label=_label,

@@ -46,8 +46,8 @@ def over_partitions_sentence(table: PartitionTable) -> str:
     return (
         f"Over all {len(table.partitions)} partitions: <strong>{text(depth_text(best.depth))}</strong> on "
         f"<strong>{text(backbone_text(settings.network.backbone))}</strong> with {text(point_text(best))}, {score} "
-        f"<strong>{number(float(table.means[0].mean()))}</strong> (mean of the partitions, repeats averaged within "
-        f"each; of {looked_at(members[0] for members in table.members)}). Below: one partition."
+        f"<strong>{number(float(table.means[0].mean()))}</strong> (mean over partitions of the mean over repeats, of "
+        f"{looked_at(members[0] for members in table.members)}). What follows is of one partition."
     )
 
 

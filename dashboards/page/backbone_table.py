@@ -28,7 +28,7 @@ def backbone_table_data(source: Source, choice: Choice) -> pd.DataFrame:
                 "Backbone": backbone_text(name),
                 "Family": family_of(name),
                 "Parameters": _millions(member.total_parameters),
-                "Trained of them": _millions(member.trainable_parameters),
+                "Trained parameters": _millions(member.trainable_parameters),
                 "Best configuration": whole_name(member),
                 **{
                     f"Valid {METRICS.variants[metric].label}": plus_minus(member.score(metric, "valid"))

@@ -74,7 +74,7 @@ def _best(sources: Sequence[Source]) -> str:
     if not frames:
         return nothing("None of these studies has a ranked configuration yet.")
     note = (
-        "Mean ± standard deviation (n − 1) over n repeats, at each repeat’s selected epoch, ranked within each study. "
+        "Mean ± standard deviation (n − 1) over n repeats, each at its selected epoch, ranked within each study. "
         "Validation scores were used for selection and are optimistic."
     )
     return best_table(pd.concat(frames, ignore_index=True), selections, "several") + reading(note)
@@ -133,7 +133,7 @@ def _differences(sources: Sequence[Source]) -> str:
     sentence = (
         f"These studies differ in {', '.join(apart)}: a difference between their scores may come from that alone."
         if apart
-        else "Same images, classes, partition and selection: scores of equal repeat numbers can be compared in pairs, "
+        else "Same images, classes, partition and selection: repeats of equal number can be compared in pairs, "
         "as orch compare does."
     )
     columns = ["What", *(study.name for study in studies), ""]

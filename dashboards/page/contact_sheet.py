@@ -27,8 +27,8 @@ def contact_sheet_page(
         for place, label in enumerate(labels)
     )
     said = (
-        f"{len(labels)} images of the training split with {', '.join(names)}: as they are, and as {drawn.shape[1]} "
-        "epochs of repeat 0 have them. Scores see images as they are."
+        f"{len(labels)} images of the training split with {', '.join(names)}: as they are, and as repeat 0 sees them "
+        f"in {drawn.shape[1]} epochs. Scores are computed on images as they are."
     )
     strengths = f'<p class="note">{text(", ".join(settings))}</p>' if settings else ""
     body = (

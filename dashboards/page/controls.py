@@ -30,9 +30,16 @@ def when(content: str, **choices: object) -> str:
     return f'<div data-when="{condition}">{content}</div>'
 
 
-def reading(sentence: str) -> str:
-    unbroken = text(sentence).replace("n − 1", "n&nbsp;−&nbsp;1")
-    return f'<p class="reading">{unbroken}</p>'
+def reading(caption: str, how: str = "") -> str:
+    """A caption of at most two sentences, and how to read what it is of, folded away."""
+    shown = f'<p class="reading">{_unbroken(caption)}</p>' if caption else ""
+    if not how.strip():
+        return shown
+    return f'{shown}<details class="how"><summary>How to read this</summary><p>{_unbroken(how.strip())}</p></details>'
+
+
+def _unbroken(sentences: str) -> str:
+    return text(sentences).replace("n − 1", "n&nbsp;−&nbsp;1")
 
 
 def key(one: Key) -> str:

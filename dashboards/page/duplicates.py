@@ -21,9 +21,9 @@ _MEANING = dict(
     zip(
         KINDS,
         (
-            "scores of one split are helped by the other",
-            "groups that count as independent are not",
-            "no harm: a group is never divided",
+            "one split leaks into the other: its scores are too good",
+            "the groups are not independent, though they count as such",
+            "harmless: a group is never divided",
         ),
         strict=True,
     )
@@ -49,8 +49,8 @@ def duplicates(source: Source, partition: str, album: Album, opened: Collection[
     if told is None:
         name = source.summary.study.name
         return title + nothing(
-            "This study holds no list of them: it was made by an earlier version, which did not compare images. "
-            f"orch data duplicates {name} --look does."
+            "This study holds no list of near-duplicates: it was made by an earlier version, which did not compare "
+            f"images. To compare them now: orch data duplicates {name} --look"
         )
     if told.empty:
         return title + nothing(NONE_FOUND)
@@ -59,8 +59,8 @@ def duplicates(source: Source, partition: str, album: Album, opened: Collection[
         for row in counts(told).to_dict("records")
     ]
     sentence = (
-        "Pairs of images that look like the same picture, upright, turned or mirrored, all compared with all when the "
-        "study was made. One picture under two labels is mislabelled once."
+        "Pairs of images that look like the same picture, upright, rotated or mirrored; all images were compared when "
+        "the study was made. If the two have different labels, one of them is wrong."
     )
     listed = table(["Pairs", "Number", "Under two labels", "What it means"], rows, "Near-duplicates by kind", "cards")
     return f"{title}{reading(sentence)}{listed}{_pairs(told, album, opened)}"
@@ -81,7 +81,7 @@ def _pairs(told: pd.DataFrame, album: Album, opened: Collection[str]) -> str:
     remark = album.remarks()
     notes = []
     if sum(closed):
-        notes.append(f"Counted and not shown: {counted(sum(closed), 'pair')} with closed test images.")
+        notes.append(f"{counted(sum(closed), 'pair')} with closed test images counted but not shown.")
     if len(told) - sum(closed) > len(shown):
         notes.append(f"The first {len(shown)} of {len(told) - sum(closed):,} pairs.")
     told_so = nothing(" ".join(notes)) if notes else ""

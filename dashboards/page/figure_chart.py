@@ -41,7 +41,7 @@ def figure_chart(figure: Figure, source: Source, place: Choice, charts: Charts) 
     if not variants:
         return head if page.sentence else _absent(figure, source, place)
     if page.reading_on_top is None:
-        head += reading(figure.reading + (page.more(source, choice) if page.more else ""))
+        head += reading(figure.reading + (page.more(source, choice) if page.more else ""), how(figure, source, choice))
     if not page.controls:
         head += "".join(key(one) for one in page.keys)
     control, title = " ".join(one.name for one in page.controls), _saved(figure, data, choice)
@@ -53,6 +53,11 @@ def figure_chart(figure: Figure, source: Source, place: Choice, charts: Charts) 
         chart = chart.replace('class="chart"', f'class="chart" data-axes="{" ".join(axes)}"', 1) + LEFT
     block = f"{head}{chart}{page.below(data, choice) if page.below else ''}"
     return f'<div class="panel">{block}</div>' if page.form is Form.PANEL else block
+
+
+def how(figure: Figure, source: Source, place: Choice) -> str:
+    """What it takes to read the figure on a page, beside its caption."""
+    return figure.how + (figure.page.how(source, place) if figure.page.how else "")
 
 
 def _meta(trace: Spec) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dashboards.figures.markup import number, text
 from dashboards.page import joining
 from dashboards.page.chart import Charts
-from dashboards.page.controls import reading
+from dashboards.page.controls import nothing, reading
 from dashboards.page.page import document
 from orchestrator.results.overview import Overview
 
@@ -27,19 +27,20 @@ def home_page(studies: Sequence[Overview], now: str, link: Link) -> str:
         f'<table class="cards home"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
     how = (
-        "Best is ranked within its study, by the score that its study selects by (optimistic: it selected), mean ± "
-        "standard deviation over repeats: scores of different studies cannot be compared here (orch compare)."
+        "The best configuration of each study by the validation score that selected it, so the score is optimistic: "
+        "mean ± standard deviation over repeats. Scores of different studies cannot be compared here; orch compare "
+        "does that."
     )
     without = [one.name for one in studies if not link(one)]
     missing = (
-        f" A study without a link has no page yet: orch dashboard {text(without[0])} writes it." if without else ""
+        nothing(f"A study without a link has no page yet: orch dashboard {without[0]} writes it.") if without else ""
     )
     running = sum(one.is_running for one in studies)
     count = f"{len(studies)} {'study' if len(studies) == 1 else 'studies'}, {running} running"
     body = (
         f'<header class="masthead"><p class="eyebrow">Studies, {text(now[:16].replace("T", " "))} UTC</p>'
         f'<h1>Studies</h1><p class="note">{count}.</p></header>'
-        f'<main id="main"><section id="studies"><h2>All studies</h2>{listed}{reading(how + missing)}</section></main>'
+        f'<main id="main"><section id="studies"><h2>All studies</h2>{listed}{reading(how)}{missing}</section></main>'
         f"<footer>Written {text(now)}. No images, file names or group names are in this page.</footer>"
     )
     return document("Studies", body, Charts("Studies"), _STYLE)

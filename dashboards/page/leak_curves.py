@@ -11,6 +11,7 @@ import pandas as pd
 from dashboards.figures.markup import text
 from dashboards.figures.palette import MUTED, SERIES, SPLIT_COLOURS, UNTRAINED, Spec, axis, layout, legend
 from dashboards.page.chart import Charts, Variant
+from dashboards.page.controls import reading
 from dashboards.page.page import document
 
 HEIGHT = 340
@@ -95,11 +96,15 @@ def leak_page(title: str, answer: Mapping[str, Any]) -> str:
     n = int(data["n"].max())
     label = f"{answer['sentence']} Mean losses over {n} repeats of three experiments."
     chart = charts.add({"": Variant.of(leak_figure(data), label, data)}, title="Leak experiment")
+    said = reading(
+        f"Means over n = {n} repeats with bands of ± one standard deviation (n − 1); each repeat holds back groups of "
+        "its own. The test split was not opened.",
+        "The three experiments: train and valid divided by group; one image of every group exchanged between them; the "
+        "images of both shuffled together.",
+    )
     body = (
         f'<main id="main"><header><h1>{text(title)}</h1><p>{text(answer["sentence"])}</p></header>'
-        f"<section><h2>Leak experiment</h2>{chart}<p>Mean over n = {n} repeats, band: one standard deviation (n − 1), "
-        "each repeat with its own groups held back. Train and valid apart by group; with one image of every group "
-        "exchanged; shuffled together. The test split was not opened.</p></section></main>"
+        f"<section><h2>Leak experiment</h2>{chart}{said}</section></main>"
     )
     return document(f"{title}: leak experiment", body, charts)
 

@@ -20,7 +20,7 @@ def closed(records: Sequence[NestedRecord]) -> str:
     if looks:
         times = "once" if looks == 1 else f"{looks} times"
         return nothing(
-            f"The test split has not been tested by itself; nested evaluations have looked at its images {times}."
+            f"The test split has not been evaluated by itself; nested evaluations have looked at its images {times}."
         )
     return nothing(
         "The test split is closed: no test image has been opened. It is opened once, by orch evaluate, for a "
@@ -58,9 +58,10 @@ def _nested(record: NestedRecord) -> str:
     return (
         f"<h3>Nested evaluation: {len(record.folds)} outer folds</h3>"
         + reading(
-            f"In each fold {what} by {record.selection} ({record.looked_at}) among "
-            f"{counted(record.candidates, 'configuration')} was repeated without its groups. Of the procedure, not of "
-            "one configuration; not the primary test estimate. Inner scores selected, so they are optimistic."
+            f"In each fold, {what} by {record.selection} ({record.looked_at}) among "
+            f"{counted(record.candidates, 'configuration')} was repeated without the fold’s groups. The scores "
+            "describe this procedure, not one configuration, and are not the primary test estimate.",
+            "Inner scores were used for selection, so they are optimistic.",
         )
         + table(heads, rows, "Nested test scores", "cards")
         + table(columns, folds, "Outer folds", "cards")

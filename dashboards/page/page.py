@@ -143,7 +143,7 @@ def left_out_html(damaged: Sequence[Damaged]) -> str:
     files = counted(len(damaged), "file")
     return (
         f'<section id="damaged" role="note"><h2>{files} of what is shown here cannot be read</h2>'
-        f'<p>This page is without what they held.</p><ul class="notes">{lines}</ul></section>'
+        f'<p>Their contents are missing from this page.</p><ul class="notes">{lines}</ul></section>'
     )
 
 

@@ -99,7 +99,7 @@ def provenance_html(
         ("Search space", study.space or "–"),
         *((f"Partition {name}", f"{policy}, seed {seed}") for name, policy, seed in provenance.partitions),
         ("Looks at the test set", str(provenance.looks) if provenance.looks else "none: it is closed"),
-        ("Training", f"{duration(summary.totals.seconds)}, added up over whatever ran side by side"),
+        ("Training", f"{duration(summary.totals.seconds)}, summed over everything that ran in parallel"),
         ("Revision", search.revision if search and search.revision else "–"),
         *sorted(({**study.versions, **(search.versions if search else {})}).items()),
     ]

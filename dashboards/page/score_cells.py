@@ -69,7 +69,7 @@ class Cells:
             return ""
         if len(self._reasons) > _REASONS:
             listed = "".join(f"<li>{text(reason)}</li>" for reason in self._reasons)
-            why = "Why scores with a number in brackets have no value or no interval"
+            why = "Why scores with a number in brackets lack a value or an interval"
             return f'<details class="fold"><summary>{why}</summary><ol>{listed}</ol></details>'
         lines = [f"({place}) {reason}" for place, reason in enumerate(self._reasons, 1)]
         return nothing(f"No value or no interval: {'; '.join(lines)}.")

@@ -81,7 +81,7 @@ def _search(row: SearchRow) -> str:
     )
     commands += f'<p class="note">{text(row.stage)}</p>' if row.stage else ""
     if not row.decisions:
-        return f'{commands}<p class="note">{text(row.proposer)}: nothing was decided yet.</p>'
+        return f'{commands}<p class="note">{text(row.proposer)}: nothing has been decided yet.</p>'
     if len(row.decisions) == 1 and not row.hidden:
         _, reason, repeats, epochs, _ = row.decisions[0]
         told = f"{row.proposer}: {reason}, {counted(repeats, 'repeat')}, {epochs} epoch{'s' * (epochs != '1')} each"

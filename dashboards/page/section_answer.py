@@ -47,10 +47,13 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
     if members and (weak := weak_words(class_recalls(summary, members[0]))):
         parts.append(f"<p>{text(weak)}</p>")
     parts.append(
-        '<p class="note">Validation scores were used for selection and are optimistic; test scores, if there are any, '
-        "stand in a section of their own. Configurations are ranked by the mean over all repeats asked, never by the "
-        f"best repeat. The value is at each repeat’s selected epoch, of {looked_at(ranked)}; an epoch is selected by "
-        f"{selected_by(ranked)}.</p>"
+        reading(
+            "Validation scores were used for selection and are optimistic; test scores, if there are any, have a "
+            "section of their own. Configurations are ranked by the mean over all repeats asked for, never by the best "
+            "repeat.",
+            f"Each value is taken at the repeat’s selected epoch, of {looked_at(ranked)}. An epoch is selected by "
+            f"{selected_by(ranked)}.",
+        )
     )
     if members:
         selections = {member.configuration.selection.metric for member in members}
@@ -59,10 +62,12 @@ def answer_section(source: Source, partition: str, charts: Charts) -> str:
         parts.append(best_table(best_table_data(members, selections), selections))
         parts.append(
             reading(
-                "Mean ± standard deviation (n − 1) over n repeats, at each repeat’s selected epoch; below it the 95 % "
-                "interval of the mean of the metric that selects (Student’s t over the n repeats: retraining on this "
-                "partition, not new patients). Scores without a split’s name are validation. Last column, apart: "
-                f"validation {told} of the single best repeat and its number; one repeat is no result."
+                "Mean ± standard deviation (n − 1) over n repeats, each at its selected epoch, and below it the 95 % "
+                "interval of the mean of the metric that selects. The last column is the best single repeat, which is "
+                "no result.",
+                "The interval is Student’s t over the n repeats: it describes retraining on this partition, not new "
+                "patients. Scores without a split’s name are validation scores. The last column has the validation "
+                f"{told} of that repeat and its number.",
             )
         )
         parts.append(section_figures("answer", source, choice, charts, Per.PARTITION))
@@ -84,7 +89,7 @@ def _edges(notes: Sequence[EdgeNote], members: Sequence[ConfigurationSummary]) -
         name = "lr" if note.setting == "lr" else "batch size"
         where = f"{depth_text(key[1:])} on {backbone_text(note.backbone)}"
         line = (
-            f"<li>{text(where)}: the best {name}, {value}, is the {note.edge} tried. "
+            f"<li>{text(where)}: the best {name}, {value}, is the {note.edge} tried; "
             f"<code>{text(note.option)}</code> extends the grid.</li>"
         )
         lines.append((order.get(key, len(order)), line))
@@ -102,18 +107,16 @@ def _missing(summary: Summary) -> str:
     if totals.owed:
         waiting = totals.owed - totals.running - totals.failed
         lines.append(
-            f"{totals.owed} of {counted(totals.asked, 'repeat')} still owed: {totals.running} running, "
+            f"{totals.owed} of {counted(totals.asked, 'repeat')} still to be done: {totals.running} running, "
             f"{waiting} waiting, {totals.failed} failed."
         )
     unranked = sum(member.rank is None and not member.stopped_by_search for member in summary.configurations)
     if unranked:
-        lines.append(
-            f"{counted(unranked, 'configuration')} without a rank yet, because some of their repeats have no result."
-        )
+        lines.append(f"{counted(unranked, 'configuration')} without a rank yet, because some repeats have no result.")
     lengths = {member.epochs for member in summary.configurations if member.rank is not None}
     if len(lengths) > 1:
         shown = ", ".join(map(str, sorted(lengths)))
-        lines.append(f"Ranked configurations differ in the epochs they were trained for: {shown}.")
+        lines.append(f"Ranked configurations were trained for different numbers of epochs: {shown}.")
     others = Counter(m.configuration.selection.metric for m in summary.configurations)
     own = summary.study.selection
     lines += [
@@ -125,12 +128,14 @@ def _missing(summary: Summary) -> str:
     every = summary.configurations
     ranked = [member for member in every if member.rank is not None]
     if chosen_by_results(ranked):
-        lines.append(f"No figure is corrected for the choosing: {no_correction(summary.study.name)}.")
+        lines.append(f"No figure is corrected for this choice: {no_correction(summary.study.name)}.")
         lines.append(compared_words(ranked))
     lines += filter(None, [how_many_stopped(every), how_ended(every), how_many_diverged(every)])
     lines = [line for line in lines if line]
     if not lines:
         return ""
     return (
-        '<h3>Still missing or to know</h3><ul class="notes">' + "".join(f"<li>{text(x)}</li>" for x in lines) + "</ul>"
+        '<h3>Still missing, or worth knowing</h3><ul class="notes">'
+        + "".join(f"<li>{text(x)}</li>" for x in lines)
+        + "</ul>"
     )

@@ -22,8 +22,8 @@ def section_backbones(source: Source, partition: str, charts: Charts) -> str:
     parts.append(
         reading(
             "The best-ranked configuration of each backbone, best first: mean ± standard deviation (n − 1) over n "
-            "repeats at their selected epochs; hours in which the repeats of this one configuration were trained (what "
-            "the whole study took stands at the end of the page)."
+            "repeats at their selected epochs. Hours are those of this configuration’s repeats; what the whole study "
+            "took stands at the end of the page."
         )
     )
     parts.append(table(list(listed.columns), listed.to_numpy(dtype=object).tolist(), "All backbones", "cards best"))

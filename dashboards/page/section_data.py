@@ -67,9 +67,12 @@ def _partition(source: Source, partition: str, charts: Charts) -> str:
         return ""
     sentence = (
         f"{how_divided(str(made.get('policy', '–')), made.get('seed', '–'))}. Shares are of "
-        f"{details.get('unit', 'images')}, train / valid / test. Distance: how far shares and numbers of groups are "
-        "from their targets, 0 is exact. μ and ε are those that iterative filling chose, where it was used."
+        f"{details.get('unit', 'images')}, train / valid / test."
+    )
+    how = (
+        "Distance is how far shares and numbers of groups are from their targets; 0 is exact. μ and ε are those that "
+        "iterative filling chose, where it was used."
     )
     maps = section_figures("partition", source, Choice(partition), charts, Per.PARTITION)
     content = table(["Class", "Shares", "Distance", "μ", "ε"], rows, "How the partition came out", "cards")
-    return f"<h3>The partition</h3>{reading(sentence)}{content}{maps}"
+    return f"<h3>The partition</h3>{reading(sentence, how)}{content}{maps}"

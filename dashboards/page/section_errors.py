@@ -24,10 +24,10 @@ def errors_head(sheet: Sheet) -> str:
     repeats = counted(max(record.repeats), "repeat") + (" at most" if len({*record.repeats}) > 1 else "")
     where = f" on each of {len(record.partitions)} partitions" if len(record.partitions) > 1 else ""
     sentence = (
-        f"Found by orch mistakes on {record.created[:16].replace('T', ' ')} UTC: "
-        f"{of_groups(record.images, record.groups)} while in validation, by {repeats}{where} of each configuration. "
-        "These images chose epochs and configurations, so what is said here is a little too good; test images are not "
-        "in it."
+        f"Written by orch mistakes on {record.created[:16].replace('T', ' ')} UTC: "
+        f"{of_groups(record.images, record.groups)} while in validation, predicted by {repeats}{where} of each "
+        "configuration. These images were used to select epochs and configurations, so the numbers are a little too "
+        "good; no test images are included."
     )
     rows = [(place + 1, one.name, one.id, f"{one.wrong:.1%}") for place, one in enumerate(record.configurations)]
     return reading(sentence) + table(["", "Configuration", "Id", "Wrong"], rows, "Whose errors they are", "cards")
@@ -40,9 +40,9 @@ def errors_end(sheet: Sheet) -> str:
         return ""
     album = next(iter(sheet.albums.values()))
     said = (
-        f"Confident learning suspects the label of {record.suspected:,} of {record.images:,} images. Where networks "
-        "err much, most of these are hard images under a right label. A list to be reviewed blind: orch mistakes STUDY "
-        "--review FILE"
+        f"Confident learning suspects the labels of {record.suspected:,} of {record.images:,} images; where networks "
+        "are often wrong, most of these are hard images with a correct label. For a list to review blind: orch "
+        "mistakes STUDY --review FILE"
     )
     return _block("Most often wrong", "", album, record.worst) + _block(
         "Suspected labels", said, album, record.suspects

@@ -13,7 +13,7 @@ from dashboards.page.chart import Charts
 from dashboards.page.controls import controls, key, reading, select, when
 from dashboards.page.curve_grid import curve_grid
 from dashboards.page.failing import drawn_or_why_not
-from dashboards.page.figure_chart import figure_chart
+from dashboards.page.figure_chart import figure_chart, how
 from dashboards.page.heat_map_panels import heat_map_panels
 from dashboards.page.pairs import choose_pair
 from dashboards.page.progress_tables import progress_key, progress_tables
@@ -75,7 +75,11 @@ def _search_name(course: Course) -> str:
 def section_head(section: str, source: Source) -> str:
     """How the section's figures are read, their keys and the controls that they share."""
     figures = [figure for figure in figures_of(section) if figure.is_of(source.summary)]
-    readings = "".join(reading(figure.page.reading_on_top) for figure in figures if figure.page.reading_on_top)
+    readings = "".join(
+        reading(figure.page.reading_on_top, how(figure, source, Choice()))
+        for figure in figures
+        if figure.page.reading_on_top
+    )
     if any(figure.page.form is Form.TABLES for figure in figures):
         readings += progress_key()
     keys = dict.fromkeys(

@@ -24,8 +24,8 @@ STRIP = 16
 WORST = 12
 MISSED = 24
 _ABSENT = (
-    "The images are not shown, because their folder is not on this machine. Write the page where it is, or say where "
-    "they lie now: orch dashboard STUDY --with-images --data-root DIR"
+    "The images are not shown, because their folder is not on this machine. Write the page on the machine that has it, "
+    "or say where the images are now: orch dashboard STUDY --with-images --data-root DIR"
 )
 
 
@@ -41,12 +41,12 @@ def samples(source: Source, partition: str, album: Album, most: int) -> str:
     data = sample_data(source.storage, partition, album.manifest, opened, seed, most)
     if data.empty:
         return title + nothing("No image of this partition is listed.")
-    test = "" if opened else "; test images are closed, hence not among them"
+    test = "" if opened else "; test images are closed, so none are shown"
     parts = [
         title,
         reading(
-            f"Drawn at random once and for all, of different groups where there are enough{test}. "
-            f"Thumbnails of at most {SIDE} pixels: they show what the classes look like, not what the network sees."
+            f"A fixed random draw, from different groups where there are enough{test}. "
+            f"The thumbnails, of at most {SIDE} pixels, show what the classes look like, not what the network sees."
         ),
     ]
     order = {name: place for place, name in enumerate(source.summary.study.classes)}
@@ -94,7 +94,7 @@ def refused(source: Source, album: Album) -> str:
         shown = [(file, album.source(file)) for file in files[:REFUSED]]
         readable = [file for file, found in shown if found][:REFUSED_SHOWN]
         pictures = strip(album, [(file, "refused image", [called[file]]) for file in readable])
-    sentence = f"These files are in no split and in no number on this page.{more}"
+    sentence = f"These files are in no split and are not counted anywhere else on this page.{more}"
     return f"<h3>Refused files</h3>{reading(sentence)}{pictures if pictures.count('<li>') else ''}{listed}"
 
 
@@ -107,36 +107,39 @@ def test_images(source: Source, album: Album, found: Sequence[EvaluationRecord])
     read = [(record, mistakes.prediction_data(source, record)) for record in own]
     with_rows = [(record, data) for record, data in read if not data.empty]
     if not with_rows:
-        return title + nothing("The predictions of the test images are not in this study, so that none can be shown.")
+        return title + nothing("The predictions of the test images are not in this study, so none can be shown.")
     record, data = with_rows[-1]
     absent = nothing(_ABSENT) if album.shown.images and not album.is_here else ""
     worst = mistakes.worst(data)
     missed = mistakes.missed([one for _, one in with_rows])
     models = sum(len(one.repeats) for one, _ in with_rows)
-    wrong = f"Called another class by most repeats: {len(worst):,} of {len(data):,} test images"
+    wrong = f"Predicted as another class by most repeats: {len(worst):,} of {len(data):,} test images"
     blocks = [
         f"<h3>Test images</h3>{reading(_how(record))}{absent}",
         "<h4>Truth and prediction, drawn at random</h4>" + _images(album, _drawn(data, source.summary.study.seed)),
         f"<h4>The worst mistakes</h4>{reading(_first(wrong, len(worst), WORST))}{_images(album, worst.head(WORST))}",
     ]
-    every = f"Missed by all {models} models that were evaluated: {len(missed):,} of {len(data):,} test images"
+    every = f"Predicted wrong by all {models} evaluated models: {len(missed):,} of {len(data):,} test images"
     pictures = _images(album, missed.head(MISSED))
-    blocks.append(f"<h4>Missed by every model</h4>{reading(_first(every, len(missed), MISSED))}{pictures}")
+    blocks.append(f"<h4>Wrong in every model</h4>{reading(_first(every, len(missed), MISSED))}{pictures}")
     return "".join(blocks)
 
 
 def _how(record: EvaluationRecord) -> str:
     return (
-        f"Look {record.number}, {record.name}: single models, one prediction per image and repeat. Counted are the "
-        f"repeats that call the truth; P is its "
-        f"probability, the mean over {len(record.repeats)} repeats."
+        f"Look {record.number}, {record.name}: single models, one prediction per image and repeat. The count is of "
+        f"repeats that predict the true class; P is its mean probability over {len(record.repeats)} repeats."
     )
 
 
 def _first(sentence: str, count: int, most: int) -> str:
     if not count:
         return f"{sentence}."
-    shown = f"the {most} with the least probable truth are shown" if count > most else "the least probable truth first"
+    shown = (
+        f"shown are the {most} whose true class was least probable"
+        if count > most
+        else "those whose true class was least probable come first"
+    )
     return f"{sentence}; {shown}."
 
 

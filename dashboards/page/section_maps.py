@@ -25,23 +25,28 @@ def maps_head(sheet: Sheet) -> str:
     """A table of what was asked, the newest first, and how to read it."""
     records = sheet.source.maps
     sentence = (
-        "What speaks for a class, as orch maps found it. Agreement: Spearman’s correlation over places between the "
-        "maps of every two repeats, mean over images. Random heads, random network: the same between maps and those "
-        "of networks that learned nothing; near the agreement, a map would not depend on what was learned. Gain of "
-        "places: by how much the class’s probability falls faster where the map points than in a random order, as an "
-        "area; at 0 it points at nothing. In brackets 95 % intervals over groups. Images that were chosen as best or "
-        "worst speak for such images alone."
+        "Which places of an image speak for a class, as answered by orch maps; 95 % intervals over groups are in "
+        "brackets."
     )
-    more = f" The newest {LISTED} of {len(records)}." if len(records) > LISTED else ""
+    how = (
+        "Agreement is Spearman’s correlation over places between the maps of every two repeats, averaged over images. "
+        "Random heads and random network are the same between the maps and those of networks that learned nothing: if "
+        "they are near the agreement, a map does not depend on what was learned. Gain of places is how much faster the "
+        "class’s probability falls where the map points than in a random order, as an area; at 0 the map points at "
+        "nothing. Images chosen as best or worst say something about such images alone."
+    )
+    more = f" The newest {LISTED} of {len(records)} are listed." if len(records) > LISTED else ""
     listed = table(_COLUMNS, [_row(record) for record in records[:LISTED]], "Maps", "cards")
-    return reading(sentence + more) + listed
+    return reading(sentence + more, how) + listed
 
 
 def maps_end(sheet: Sheet) -> str:
     """The maps of the newest answers over their images; a sentence where no images may be shown."""
     album, title = sheet.maps_album, "<h3>Maps of images</h3>"
     if not (album.shown.images and album.shown.redrawn is not None):
-        return title + nothing("Maps are drawn over images: orch dashboard STUDY --with-images shows some of each.")
+        return title + nothing(
+            "Maps are drawn over images, which this page does not hold: orch dashboard STUDY --with-images shows some."
+        )
     if not album.is_here:
         return title + nothing("The images are not shown, because their folder is not on this machine.")
     configurations = {one.id: one.configuration for one in sheet.source.summary.configurations}
@@ -52,9 +57,9 @@ def maps_end(sheet: Sheet) -> str:
         if configuration is not None:
             blocks.append(_pictured(album, record, configuration, opened))
     words = (
-        "The image as networks see it, the mean map over repeats on it, and the deviation of the repeats: light where "
-        "trainings that differ in nothing but their seed disagree. A map shows what speaks for a class in a network, "
-        "not where a finding is."
+        "The image as networks see it, then the mean map over repeats, then the deviation of the repeats: light where "
+        "trainings that differ only in their seed disagree. A map shows what speaks for a class in a network, not "
+        "where a finding is."
     )
     return title + reading(words) + "".join(blocks)
 

@@ -49,7 +49,7 @@ def _pace(source: Source) -> str:
 
 def _workers(data: pd.DataFrame, with_names: bool) -> str:
     if data.empty:
-        return nothing("Nothing is being trained: nobody holds a lease on what is still owed.")
+        return nothing("Nothing is being trained: no worker has taken any of the repeats that are still to be done.")
     hosts = dict.fromkeys(data["host"])
     shown = {host: host if with_names else f"machine {number}" for number, host in enumerate(hosts, 1)}
     rows = [

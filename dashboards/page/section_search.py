@@ -8,6 +8,8 @@ from dashboards.page.controls import reading
 from dashboards.page.picked import pick
 from orchestrator.statistics.partitions import partitions_of
 
+_SCORES = "Scores are means over repeats on the validation split, at selected epochs."
+
 
 def has_search_view(source: Source) -> bool:
     """Whether any backbone of any partition was searched off a grid."""
@@ -28,9 +30,10 @@ def search_head(source: Source) -> str:
 
 def search_introduction(source: Source) -> str:
     if not has_search_view(source):
-        return reading("Scores are of the validation split at selected epochs, means over repeats.")
+        return reading(_SCORES)
     return reading(
-        "Shown where a strategy varies three settings or more and heat maps do not show all of its configurations: "
-        "they do not fill the grid of their values, or differ in more than learning rate, batch size, n and u. Scores "
-        "are of the validation split at selected epochs, means over repeats."
+        _SCORES,
+        "These figures appear where a strategy varies three settings or more and the heat maps do not show all of its "
+        "configurations: they do not fill the grid of their values, or differ in more than learning rate, batch size, "
+        "n and u.",
     )

@@ -46,7 +46,7 @@ def _looks(found: list[EvaluationRecord]) -> str:
         there = images_in(last.images, last.groups, last.group_meaning, what)
         told = last.looked_at
         sentence = f"{told[0].upper()}{told[1:]}: {there}{f', {last.external}' if last.external else ''}."
-        note = " Scores of any look but the first are no longer those of an unseen test set." if last.looks > 1 else ""
+        note = " Only the scores of the first look are those of an unseen test set." if last.looks > 1 else ""
         lines.append(f"<p><strong>{text(sentence)}</strong>{text(note)}</p>")
     rows = [
         [
@@ -73,8 +73,8 @@ def _record(record: EvaluationRecord, album: Album) -> str:
     parts.append(
         reading(
             f"Mean ± standard deviation over {counted(len(record.repeats), 'repeat')}, single models, one prediction "
-            "per image; intervals in brackets are 95 % over groups and describe other groups of the same kind. "
-            + absent_kinds(record.groups)
+            f"per image; 95 % intervals over groups are in brackets. {absent_kinds(record.groups)}".rstrip(),
+            "The intervals describe other groups of the same kind.",
         )
     )
     primary, cells = record.primary, Cells()

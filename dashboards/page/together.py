@@ -34,9 +34,10 @@ def ensembles_made(source: Source, partition: str) -> str:
         + table(columns, [_made(one) for one in found], "Ensembles of kept validation predictions", "cards")
         + f'<ul class="notes">{told}</ul>'
         + reading(
-            "Out of bag: members, weights and the best single configuration chosen again in bags of validation groups, "
-            "scored on groups that were not drawn; best alone and its own repeats together in the same bags. "
-            f"In-sample: the ensemble on the images that chose it, so optimistic. {NO_INTERVAL}"
+            "Out of bag: members, weights and the best single configuration are chosen again in bags of validation "
+            "groups and scored on groups that were not drawn. In-sample: the ensemble on the images that chose it, so "
+            "optimistic.",
+            f"Best alone and its repeats together are scored in the same bags. {NO_INTERVAL}",
         )
     )
 
@@ -54,9 +55,9 @@ def ensembles_tested(source: Source, partition: str, album: Album) -> str:
         + table(columns, rows, "Ensembles on test images", "cards")
         + f'<ul class="notes">{told}</ul>'
         + reading(
-            "By how much the ensemble is better on the same images, for a loss too; in brackets the 95 % interval over "
-            "groups, where there are enough. The result stays the primary estimate of the single configuration: an "
-            "ensemble is a further look at the test images, and is counted."
+            "How much better the ensemble is on the same images (positive is better, for a loss too), with the 95 % "
+            "interval over groups in brackets where there are enough. The primary estimate of the single configuration "
+            "remains the result: an ensemble is a further look at the test images, and is counted."
         )
         + "".join(_beside(one, album) for one in found[-_SHOWN:])
     )

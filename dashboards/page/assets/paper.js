@@ -1,4 +1,4 @@
-// Printing: light colours, one column, folded figures opened, every figure drawn.
+// Printing: light colours, one column, what is folded opened, every figure drawn.
 
 import { drawAll, redraw } from "./charts.js";
 import { forPaper } from "./theme.js";
@@ -7,7 +7,7 @@ export function drawForPaper() {
   let folded = [];
   addEventListener("beforeprint", () => {
     forPaper(true);
-    folded = [...document.querySelectorAll("details.fold:not([open])")];
+    folded = [...document.querySelectorAll("details:is(.fold, .how):not([open])")];
     for (const details of folded) details.open = true;
     drawAll();
   });

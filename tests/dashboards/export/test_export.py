@@ -130,7 +130,7 @@ def test_captions_have_numbers_for_n_and_nothing_to_point_at(tmp_path: Path, no_
     assert ends["spread"] == ends["best-repeats"] == ends["validation-confusion"] == "n = 3."
     assert ends["untrained"] == "", "it says nothing of n"
     for name, figure in FIGURES.items():
-        assert not re.search(r"(?i)\b(point|pointing|click|tap|drag|hover)\b", figure.reading), name
+        assert not re.search(r"(?i)\b(point|pointing|click|tap|drag|hover)\b", figure.whole_reading), name
 
 
 def test_what_is_written_by_default_and_with_every(source: Source) -> None:

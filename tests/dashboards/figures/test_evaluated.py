@@ -38,7 +38,7 @@ def test_scores_come_with_intervals_reasons_and_the_number_of_looks(
     storage, _, record = opened
     page = render(storage, now=NOW)
     assert "Looked at 2 times: " in page
-    assert "no longer those of an unseen test set" in page
+    assert "Only the scores of the first look are those of an unseen test set" in page
     accuracy = record.primary.image.overall["accuracy"]
     assert f"{accuracy.value:.3f} ± {accuracy.std:.3f}" in page
     assert "specificity=0.95" in page

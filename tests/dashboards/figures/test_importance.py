@@ -96,8 +96,8 @@ def test_the_page_says_which_settings_are_left_out_of_importance(tmp_path: Path,
     assert "momentum" not in set(data["setting"])
     assert "optimiser" in set(data["setting"])
     page = render(storage, now=NOW)
-    assert "Left out, because they matter in fewer than 10: momentum." in page
-    assert "Results decided what was trained: values" not in page
+    assert "Left out, because they matter in fewer than 10 configurations: momentum." in page
+    assert "Results decided what was trained" not in page
     assert "Left out, because" not in render(drawn.storage, now=NOW)
 
 
@@ -108,6 +108,6 @@ def test_importance_says_where_nothing_was_learnt_and_where_nothing_is_known() -
     assert found[["fanova_low", "permutation_high"]].isna().all(axis=None), "one repeat each"
     spec: Any = importance.importance_figure(found, Choice())
     go.Figure(spec)
-    assert spec["layout"]["annotations"][0]["text"].endswith("of what it has not seen: its bars say little.")
+    assert spec["layout"]["annotations"][0]["text"].endswith("of what it has not seen, so its bars say little.")
     assert spec["data"][0]["text"][0].endswith("%"), "no interval"
     assert importance.importance_of(data.iloc[:9], [np.zeros(2)] * 9, 0).empty

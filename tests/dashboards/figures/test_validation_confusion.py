@@ -47,7 +47,7 @@ def test_it_says_n_and_recalls_beside_the_rows(tmp_path: Path) -> None:
     assert notes[0] == f"{first['recall']:.3f} ± {first['recall_std']:.3f}"
     assert list(notes) == [0, 1, 2]
     page = render(storage, now=NOW)
-    assert "used for selection, hence optimistic" in FIGURES[NAME].reading
+    assert "used for selection, so they are optimistic" in FIGURES[NAME].reading
     assert page.count("What the best configuration confuses</h3>") == 1
 
 

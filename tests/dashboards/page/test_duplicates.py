@@ -61,7 +61,7 @@ def test_pictures_without_closed_test_images(tmp_path: Path) -> None:
     page = section(render(storage, now=NOW, shown=shown(tmp_path)))
     assert len(Tags(page).images) == 4
     assert all((image["alt"] or "").startswith("train image of class") for image in Tags(page).images)
-    assert "Counted and not shown: 1 pair with closed test images." in page
+    assert "1 pair with closed test images counted but not shown." in page
     assert "Meier" not in page
     assert pseudonyms(image_list(storage)["file"], "image", 0)[pairs[1][1]] in page
     evaluated_with_files(storage)

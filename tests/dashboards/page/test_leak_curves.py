@@ -55,4 +55,4 @@ def test_the_page_is_escaped_and_says_what_the_band_is() -> None:
     page = leak_page("slides <x>", answer())
     assert "slides &lt;x&gt;" in page
     assert "0.42 &lt;b&gt;" in page
-    assert "n = 2 repeats, band: one standard deviation (n − 1)" in page
+    assert "n = 2 repeats with bands of ± one standard deviation (n&nbsp;−&nbsp;1)" in page

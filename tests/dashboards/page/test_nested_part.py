@@ -71,7 +71,7 @@ def test_folds_and_pooled_scores_stand_in_the_test(tmp_path: Path) -> None:
     assert "Nested evaluation: 2 outer folds" in shown
     assert "nested evaluations have looked at its images 5 times" in shown
     assert "no test image has been opened" not in shown
-    assert "In each fold the selection by loss (valid) among 3 configurations was repeated" in shown
+    assert "In each fold, the selection by loss (valid) among 3 configurations was repeated" in shown
     assert "&lt;b&gt;lr 1&lt;/b&gt;" in shown
     assert "Folds overlap &amp; so on." in shown
     accuracy = record.estimates[0].image.overall["accuracy"].value
@@ -83,5 +83,5 @@ def test_a_repeated_search_is_called_so_and_no_look_is_none(tmp_path: Path) -> N
     storage, study = predicted_study(tmp_path)
     write_nested(storage, nested(study.ids()[0], pooled(tmp_path), 0, ("adaptive (sampler tpe)",)))
     shown = section(render(storage, now=NOW))
-    assert "In each fold the whole search with its decisions by loss" in shown
+    assert "In each fold, the whole search with its decisions by loss" in shown
     assert "no test image has been opened" in shown
