@@ -22,6 +22,7 @@ from orchestrator.store.storage import Storage
 from search_spaces.settings.selection import METRICS
 
 Quantity = Literal["mean", "std", "n"]
+Reach = Literal["most", "all"]
 T = TypeVar("T")
 
 EPOCH = "epoch"
@@ -30,6 +31,7 @@ BOTH = "loss_and_accuracy"
 ON_TWO_AXES: tuple[Metric, ...] = ("loss", "accuracy")
 SCORES: dict[str, str] = {**{str(key): name for key, name in METRIC_NAMES.items()}, EPOCH: "Best epoch"}
 BEST: dict[str, str] = {"all": "all configurations"} | {str(share): f"the best {share} %" for share in (50, 25, 10, 5)}
+REACH: dict[Reach, str] = {"most": "without far-out losses", "all": "all losses"}
 QUANTITIES: dict[Quantity, str] = {"mean": "mean", "std": "standard deviation", "n": "n"}
 
 
@@ -139,6 +141,8 @@ class Choice:
     """What a score is set against: hours, parameters, or a second metric."""
     best: str = "all"
     """A key of BEST: which configurations by the score."""
+    reach: Reach = "most"
+    """A key of REACH: where an axis or a scale of losses ends."""
 
     def members(self, summary: Summary) -> list[ConfigurationSummary]:
         """Configurations of the partition and backbone, best rank first."""
@@ -164,6 +168,8 @@ class Choice:
             parts.append(self.against)
         if self.best != "all":
             parts.append(f"best {self.best}")
+        if self.reach != "most":
+            parts.append(self.reach)
         if self.partition and len(partitions(summary.configurations)) > 1:
             parts.append(self.partition)
         return re.sub(r"[^A-Za-z0-9]+", "-", " ".join(parts)).strip("-")[:100]

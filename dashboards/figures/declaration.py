@@ -12,7 +12,7 @@ from enum import Enum
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from dashboards.figures.choice import Choice, Quantity, Source, backbones, has_score, opening_score, selection_of
+from dashboards.figures.choice import Choice, Quantity, Reach, Source, backbones, has_score, opening_score, selection_of
 from dashboards.figures.facets import LR_AND_BATCH, Pair, facets_of, names_of_facets
 from dashboards.figures.palette import Spec
 from orchestrator.results.course import has_chosen
@@ -142,7 +142,8 @@ class Figure:
     caption in print. data(source, choice): a DataFrame, empty where there is nothing to show. draw(data,
     choice): "data" and "layout" for plotly.graph_objects.Figure. label(data, choice): what a screen reader says.
     scores: keys of `choice.SCORES` or BOTH, the most telling first; () for the score that selects. against: what a
-    score is set against, where it is. best: keys of `choice.BEST`. by_class: whether it is made of confusion counts or
+    score is set against, where it is. best: keys of `choice.BEST`. reaches: keys of `choice.REACH`; of all losses there
+    are data only where some lie beyond the axis that most have. by_class: whether it is made of confusion counts or
     accuracy, which not every task has.
     """
 
@@ -162,6 +163,7 @@ class Figure:
     compared: Compared | None = None
     by_class: bool = False
     how: str = ""
+    reaches: tuple[Reach, ...] = ("most",)
 
     @property
     def whole_reading(self) -> str:
@@ -178,23 +180,28 @@ class Figure:
             return []
         scores = [score for score in self.scores if has_score(summary, score)]
         return [
-            replace(place, score=score, quantity=quantity, against=against, best=best)
+            replace(place, score=score, quantity=quantity, against=against, best=best, reach=reach)
             for place in _places(summary, self.per, pair)
             for score in scores or (selection_of(summary, place),)
             for quantity in self.quantities
             for against in self.against
             for best in self.best
+            for reach in self.reaches
         ]
 
     def variants(self, summary: Summary, place: Choice) -> dict[str, Choice]:
-        """What the page's controls choose from at one place, by their values joined with "|"; "only" without any."""
+        """What the page's controls choose from at one place, by their values joined with "|"; "only" without any.
+
+        The last value is the reach, of a figure that has several."""
         controls = self.page.controls
         if not controls:
             return {"only": replace(place, score=self.scores[0] if self.scores else selection_of(summary, place))}
         found = {}
         for values in product(*(one.options_of(summary) for one in controls)):
             chosen: dict[str, Any] = {one.sets: value for one, value in zip(controls, values, strict=True)}
-            found["|".join(values)] = replace(place, **chosen)
+            for reach in self.reaches:
+                key = "|".join((*values, reach) if len(self.reaches) > 1 else values)
+                found[key] = replace(place, reach=reach, **chosen)
         return found
 
 

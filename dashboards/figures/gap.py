@@ -6,40 +6,56 @@ import math
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from dashboards.figures.choice import SCORES, Choice, Source, is_loss
+from dashboards.figures.choice import REACH, SCORES, Choice, Source
 from dashboards.figures.declaration import Figure, OnPage, Per
-from dashboards.figures.limits import ends, reach
+from dashboards.figures.far_out import count_beyond, far_note, far_words, is_told_apart, top_of
+from dashboards.figures.limits import ends
 from dashboards.figures.markup import METRIC_NAMES, plot_text, whole_name
 from dashboards.figures.palette import MUTED, STRATEGY_COLOURS, STRATEGY_MARKS, Spec, axis, layout, legend
 from dashboards.figures.spread import CONTROL
+from orchestrator.results.names import counted
 
 
 def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
-    """One row per configuration with a result: strategy, where it lies, train and valid mean, gap, n."""
+    """One row per configuration with a result: strategy, where it lies, train and valid mean, gap, n.
+
+    A mean may be infinite, and its gap is not a number then.
+    """
     rows = []
     for member in source.members(choice):
         train, valid = (member.score(choice.score, split) for split in ("train", "valid"))
-        if train is None or valid is None or not math.isfinite(train.mean + valid.mean):
+        if train is None or valid is None or math.isnan(train.mean + valid.mean):
             continue
-        where = whole_name(member)
-        gap = float(np.mean(valid.values - train.values))
+        where, is_finite = whole_name(member), math.isfinite(train.mean + valid.mean)
+        gap = float(np.mean(valid.values - train.values)) if is_finite else math.nan
         rows.append((member.configuration.strategy, where, train.mean, valid.mean, gap, valid.std, member.n))
-    return pd.DataFrame(rows, columns=["strategy", "configuration", "train", "valid", "gap", "valid_std", "n"])
+    data = pd.DataFrame(rows, columns=["strategy", "configuration", "train", "valid", "gap", "valid_std", "n"])
+    is_drawn = data["gap"].notna().any() and is_told_apart(_means(_finite(data)), choice)
+    return data if is_drawn else data.iloc[:0]
+
+
+def _finite(data: pd.DataFrame) -> pd.DataFrame:
+    finite: pd.DataFrame = data[np.isfinite(data[["train", "valid"]].to_numpy(dtype=float)).all(axis=1)]
+    return finite
+
+
+def _means(data: pd.DataFrame) -> list[NDArray[np.float64]]:
+    return [data[split].to_numpy(dtype=float) for split in ("train", "valid")]
 
 
 def gap_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """Train across, valid up, a mark per configuration; on the diagonal there is no gap.
 
-    A loss that is far out stands at the edge, and a sentence says how many do.
+    A loss that is far out stands at the edge, an infinite one nowhere, and a sentence says how many do.
     """
     name = METRIC_NAMES[choice.score].lower()
-    means = {split: data[split].to_numpy(dtype=float) for split in ("train", "valid")}
-    values = np.concatenate(list(means.values()))
-    most = max(map(reach, means.values())) if is_loss(choice.score) else float(values.max())
-    low, high = ends(float(values.min()), most)
+    several, data = len(data), _finite(data)
+    means = _means(data)
+    larger = np.maximum(*means)
+    low, high = ends(float(np.minimum(*means).min()), top_of(means, choice))
     margin = 0.05 * (high - low)
-    beyond = int((np.maximum(means["train"], means["valid"]) > high).sum())
     traces: list[Spec] = [
         {
             "type": "scatter",
@@ -76,25 +92,15 @@ def gap_figure(data: pd.DataFrame, choice: Choice) -> Spec:
         )
     x = axis(title={"text": f"train {name}"}, nticks=6, range=[low - margin, edge + margin])
     y = axis(title={"text": f"valid {name}"}, nticks=6, range=[low - margin, edge + margin])
-    notes = [_far_out(beyond, len(data), float(values.max()))] if beyond else []
+    words_of_far = far_words(count_beyond(larger, high), several, float(larger.max()), several - len(data))
+    notes = far_note(words_of_far, y=0, yanchor="bottom")
     spec = layout(400, xaxis=x, yaxis=y, showlegend=True, legend=legend(), dragmode="zoom", annotations=notes)
     return {"data": traces, "layout": {**spec, "margin": {"l": 56, "r": 12, "t": 34, "b": 44}}}
 
 
-def _far_out(beyond: int, of: int, most: float) -> Spec:
-    """What stands in the corner that is below no gap."""
-    stand = "stands" if beyond == 1 else "stand"
-    return {
-        "text": f"{beyond} of {of} {stand} at the edge: far out, up to {most:.3g}",
-        "x": 1,
-        "y": 0,
-        "xref": "paper",
-        "yref": "paper",
-        "xanchor": "right",
-        "yanchor": "bottom",
-        "showarrow": False,
-        "font": {"size": 11, "color": MUTED},
-    }
+def _absent(source: Source, choice: Choice) -> str:
+    several = [score for member in source.members(choice) if (score := member.score(choice.score, "valid"))]
+    return f"The mean losses of all {counted(len(several), 'configuration')} are infinite." if several else ""
 
 
 FIGURE = Figure(
@@ -103,11 +109,13 @@ FIGURE = Figure(
     title="Train against valid",
     reading="Each mark is one configuration: its train and validation means over n repeats at their selected epochs. "
     "On the dashed line there is no gap between train and valid.",
-    how="A loss far above most stands at the edge of the figure; the table has its value.",
+    how="A loss far above most stands at the edge of the figure; the table has its value. An infinite mean is counted "
+    "and not drawn.",
     data=gap_data,
     draw=gap_figure,
     label=lambda data, choice: f"Train against valid, {SCORES[choice.score].lower()}.",
     per=Per.BACKBONE,
     scores=tuple(METRIC_NAMES),
-    page=OnPage(controls=(CONTROL,), min_width=340),
+    reaches=tuple(REACH),
+    page=OnPage(controls=(CONTROL,), min_width=340, absent=_absent),
 )

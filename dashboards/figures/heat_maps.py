@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from dashboards.figures.choice import EPOCH, QUANTITIES, SCORES, Choice, Quantity, Source, is_loss
+from dashboards.figures.choice import EPOCH, QUANTITIES, REACH, SCORES, Choice, Source, is_loss
 from dashboards.figures.declaration import Control, Figure, Form, OnPage, Per
 from dashboards.figures.facets import Facet
+from dashboards.figures.far_out import count_beyond, top_of
 from dashboards.figures.limits import are_apart, ends
 from dashboards.figures.markup import number, plot_text, text
 from dashboards.figures.palette import HEAT, MUTED, VALID, Spec, axis, layout
@@ -40,12 +41,15 @@ class Point(NamedTuple):
 def heat_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per configuration of a backbone, facet by facet: validation at selected epochs, NaN without a result.
 
-    Columns: strategy, the settings, STATISTICS, low, high. low and high are the least and the largest value of the
-    chosen quantity over all facets: one scale for all maps of a backbone, so that they can be compared.
+    Columns: strategy, the settings, STATISTICS, low, high. low and high are where the colours of the chosen quantity
+    end, over all facets: one scale for all maps of a backbone, so that they can be compared.
     """
     points = heat_points(source, choice)
-    limits = heat_limits(chain.from_iterable(points.values()), choice.quantity) or NO_LIMITS
-    shown = points if choice.facet is None else {choice.facet: points.get(choice.facet, [])}
+    scale = heat_scale(chain.from_iterable(points.values()), choice)
+    limits = scale.limits if scale else NO_LIMITS
+    if choice.reach == "all" and not (scale and scale.is_told_apart):
+        points = {}
+    shown = points if choice.facet is None or not points else {choice.facet: points.get(choice.facet, [])}
     rows = [
         {
             "strategy": point.strategy,
@@ -78,11 +82,27 @@ def heat_points(source: Source, choice: Choice) -> dict[Facet, list[Point]]:
     return found
 
 
-def heat_limits(points: Iterable[Point], quantity: Quantity) -> tuple[float, float] | None:
-    """Least and largest value, of points that have one."""
-    values = [float(getattr(point, quantity)) for point in points if point.n]
-    values = [value for value in values if math.isfinite(value)]
-    return (min(values), max(values)) if values else None
+class Scale(NamedTuple):
+    """Where the colours of a backbone's maps end, the largest finite value, and how many lie beyond the end; whether a
+    scale of all values is another."""
+
+    limits: tuple[float, float]
+    largest: float
+    beyond: int
+    is_told_apart: bool
+
+
+def heat_scale(points: Iterable[Point], choice: Choice) -> Scale | None:
+    """Of points that have a value; None where none has. A loss, or its deviation, that is far out leaves the colours to
+    the others, unless all are asked for."""
+    values = np.array([float(getattr(point, choice.quantity)) for point in points if point.n])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    most = float(values.max()) if choice.quantity == "n" else top_of([values], Choice(score=choice.score))
+    largest, low = float(values.max()), float(values.min())
+    top = largest if choice.reach == "all" else most
+    return Scale((low, top), largest, count_beyond(values, top), most < largest)
 
 
 def heat_label(points: Sequence[Point], choice: Choice) -> str:
@@ -104,8 +124,10 @@ def heat_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     """
     limits = (float(data["low"].iloc[0]), float(data["high"].iloc[0])) if len(data) else NO_LIMITS
     spec = points_figure(_points(data, choice), limits, choice)
+    far = count_beyond(data[choice.quantity].to_numpy(dtype=float), limits[1])
+    beyond = f" ({far} beyond)" if far else ""
     bar = {
-        "title": {"text": scale_title(choice), "side": "right", "font": {"size": 11}},
+        "title": {"text": scale_title(choice) + beyond, "side": "right", "font": {"size": 11}},
         "thickness": 9,
         "outlinewidth": 0,
         "nticks": 5,
@@ -130,6 +152,8 @@ def points_figure(points: Sequence[Point], limits: tuple[float, float], choice: 
         at, of = rows.index(point.row), columns.index(point.column)
         value = float(getattr(point, choice.quantity)) if point.n else math.nan
         z[at, of] = value
+        if math.isinf(value):
+            shown[at][of] = "∞"
         if math.isfinite(value):
             shown[at][of] = number(value, digits) if choice.quantity != "n" else f"{point.n}"
         if point.n == 0:
@@ -223,9 +247,11 @@ def scale_title(choice: Choice) -> str:
     return "n" if choice.quantity == "n" else f"valid {score}, {QUANTITIES[choice.quantity]}"
 
 
-def heat_legend(limits: tuple[float, float], choice: Choice) -> str:
-    """The scale as HTML, from its light end to its dark one."""
+def heat_legend(limits: tuple[float, float], choice: Choice, scale: Scale | None = None) -> str:
+    """The scale as HTML, from its light end to its dark one, with how many values lie beyond it."""
     low, high = limits
+    cells = "1 cell lies" if scale and scale.beyond == 1 else f"{scale.beyond if scale else 0} cells lie"
+    far = f"<span>{cells} beyond, up to {scale.largest:.3g}</span>" if scale and scale.beyond else ""
     if _darker_is_less(choice):
         low, high = high, low
     digits = 0 if choice.quantity == "n" else 1 if choice.score == EPOCH else 3
@@ -237,7 +263,7 @@ def heat_legend(limits: tuple[float, float], choice: Choice) -> str:
     return (
         f'<p class="legend"><b>{text(scale_title(choice))}</b> <span>{ends[0]} {number(low, digits)}</span>'
         '<span class="ramp" aria-hidden="true"></span>'
-        f"<span>{number(high, digits)} {ends[1]}</span></p>"
+        f"<span>{number(high, digits)} {ends[1]}</span>{far}</p>"
     )
 
 
@@ -290,6 +316,7 @@ FIGURE = Figure(
     per=Per.FACET,
     scores=tuple(SCORES),
     quantities=tuple(QUANTITIES),
+    reaches=tuple(REACH),
     page=OnPage(
         form=Form.MAPS,
         controls=(

@@ -49,15 +49,16 @@ def strip(data: pd.DataFrame, split: str) -> Strip:
     return Strip(place, value, data["repeat"].to_numpy()[mine].tolist(), y)
 
 
-def dots(one: Strip, split: str, score: str) -> Spec:
-    """A dot for every repeat: open for train, filled for valid."""
+def dots(one: Strip, split: str, score: str, edge: float = np.inf) -> Spec:
+    """A dot for every repeat: open for train, filled for valid; what lies beyond the edge stands there."""
+    is_far = bool((one.value > edge).any())
     return {
         "type": "scatter",
         "mode": "markers",
         "name": f"{split}, one repeat",
-        "x": one.value,
+        "x": np.where(np.isfinite(one.value), one.value.clip(None, edge), np.nan) if is_far else one.value,
         "y": one.y,
-        "customdata": one.repeat,
+        "customdata": np.stack([one.repeat, one.value], axis=1) if is_far else one.repeat,
         "marker": {
             "size": 7,
             "color": SPLIT_COLOURS[split][0],
@@ -65,7 +66,9 @@ def dots(one: Strip, split: str, score: str) -> Spec:
             "symbol": "circle" if split == "valid" else "circle-open",
             "line": {"width": 1.4 if split == "train" else 0},
         },
-        "hovertemplate": f"{split}, repeat %{{customdata}}<br>{_name(score)} %{{x:.4f}}<extra></extra>",
+        "hovertemplate": f"{split}, repeat %{{customdata[0]}}<br>{_name(score)} %{{customdata[1]:.4f}}<extra></extra>"
+        if is_far
+        else f"{split}, repeat %{{customdata}}<br>{_name(score)} %{{x:.4f}}<extra></extra>",
     }
 
 

@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 
 from dashboards.figures import heat_maps
-from dashboards.figures.choice import QUANTITIES, SCORES, Choice, Quantity, Source
+from dashboards.figures.choice import QUANTITIES, REACH, SCORES, Choice, Quantity, Reach, Source
 from dashboards.figures.declaration import Figure
 from dashboards.figures.facets import Facet, Pair
 from dashboards.figures.markup import backbone_text, text
 from dashboards.figures.setting_text import label_of, value_of
 from dashboards.page.chart import Charts, Variant
 from dashboards.page.controls import when
+from dashboards.page.figure_chart import MOST, choose_reach, reach_control
 from dashboards.page.pairs import by_pair
 
 Every = Mapping[tuple[Pair, str], Mapping[Facet, Sequence[heat_maps.Point]]]
 """The points of all maps, by pair and score."""
-Limits = Mapping[tuple[str, Quantity], tuple[float, float] | None]
-"""Least and largest value by score and quantity, over all configurations of the backbone."""
+Scales = dict[tuple[str, Quantity, Reach], heat_maps.Scale | None]
+"""By score, quantity and, where something lies beyond the scale of most, reach; over all configurations of the
+backbone."""
 
 
 def heat_map_panels(figure: Figure, source: Source, choice: Choice, charts: Charts) -> str:
@@ -32,33 +34,56 @@ def heat_map_panels(figure: Figure, source: Source, choice: Choice, charts: Char
         for pair in source.pairs
         for score in SCORES
     }
-    limits = {
-        (score, quantity): heat_maps.heat_limits(chain.from_iterable(every[source.pairs[0], score].values()), quantity)
-        for score in SCORES
-        for quantity in QUANTITIES
-    }
+    scales: Scales = {}
+    for one in (replace(choice, score=s, quantity=q, reach=r) for s in SCORES for q in QUANTITIES for r in REACH):
+        points = every[source.pairs[0], one.score].values()
+        scale = heat_maps.heat_scale(chain.from_iterable(points), one)
+        if one.reach == "most" or (scale and scale.is_told_apart):
+            scales[one.score, one.quantity, one.reach] = scale
+    reach = reach_control(figure, source, choice, [replace(choice, reach=reach) for _, _, reach in scales])
     legends = "".join(
-        when(heat_maps.heat_legend(ends, replace(choice, score=score, quantity=quantity)), heat=score, of=quantity)
-        for (score, quantity), ends in limits.items()
-        if ends
+        _legend(scale, replace(choice, score=score, quantity=quantity), dict.fromkeys(reach, of) if far else {})
+        for (score, quantity, of), scale in scales.items()
+        if scale
+        for far in [(score, quantity, "all") in scales]
     )
 
     def block(pair: Pair) -> str:
-        return _panels(figure, source, replace(choice, pair=pair), every, limits, charts)
+        return _panels(figure, source, replace(choice, pair=pair), every, scales, reach, charts)
 
-    return legends + by_pair(figure, source, block) if source.members(choice) else ""
+    return choose_reach(*reach) + legends + by_pair(figure, source, block) if source.members(choice) else ""
 
 
-def _panels(figure: Figure, source: Source, choice: Choice, every: Every, limits: Limits, charts: Charts) -> str:
+def _legend(scale: heat_maps.Scale, choice: Choice, reach: Mapping[str, Reach]) -> str:
+    """Shown while that score, quantity and range are chosen."""
+    legend = heat_maps.heat_legend(scale.limits, choice, scale)
+    return when(legend, heat=choice.score, of=choice.quantity, **reach)
+
+
+def _panels(
+    figure: Figure,
+    source: Source,
+    choice: Choice,
+    every: Every,
+    scales: Scales,
+    reach: tuple[str, ...],
+    charts: Charts,
+) -> str:
+    controls = " ".join([*(one.name for one in figure.page.controls), *reach])
     panels = []
     for facet in source.facets(choice):
         variants = {}
         for value, one in figure.variants(source.summary, replace(choice, facet=facet)).items():
-            points = every[one.pair, one.score][facet]
-            spec = heat_maps.points_figure(points, limits[one.score, one.quantity] or heat_maps.NO_LIMITS, one)
-            variants[value] = Variant(spec, heat_maps.heat_label(points, one), *_table(points, one))
+            place = one.score, one.quantity, one.reach
+            if place not in scales:
+                continue
+            points, scale = every[one.pair, one.score][facet], scales[place]
+            spec = heat_maps.points_figure(points, scale.limits if scale else heat_maps.NO_LIMITS, one)
+            variants[value if reach else value.removesuffix(MOST)] = Variant(
+                spec, heat_maps.heat_label(points, one), *_table(points, one)
+            )
         title = f"{backbone_text(choice.backbone)}, {facet.name}"
-        chart = charts.add(variants, control=" ".join(one.name for one in figure.page.controls), title=title)
+        chart = charts.add(variants, control=controls, title=title)
         panels.append(f'<div class="panel"><h4>{text(facet.name)}</h4>{chart}</div>')
     return f'<div class="panels">{"".join(panels)}</div>'
 
