@@ -41,8 +41,13 @@ class Going:
         return f"{self.what}: {counted(self.repeats, 'repeat')} with a result{size}"
 
     def go(self, study: Study) -> None:
-        """First it is noted, so that no torn act leaves half of it counted. Raises StorageError."""
-        if not self.is_all:
+        """First it is noted, so that no torn act leaves half of it counted; of a whole study its file goes last,
+        so that a torn act can be done again. Raises StorageError."""
+        if self.is_all:
+            for name in study.storage.list(""):
+                if name != layout.STUDY:
+                    remove_below(study.storage, name)
+        else:
             known = read_forgotten(study.storage)
             note_forgotten(study.storage, known.with_more(self.configurations, self.partitions))
         for path in self.paths:

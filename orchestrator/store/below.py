@@ -13,11 +13,15 @@ from orchestrator.store.storage import LocalStorage, Storage
 
 def files_below(storage: Storage, path: str) -> Iterator[str]:
     """Paths of all files in a folder and in those below; the path itself where it is a file."""
-    inner = storage.list(path)
-    for name in inner:
-        yield from files_below(storage, f"{path}/{name}" if path else name)
-    if not inner and path and path.rpartition("/")[2] in storage.list(path.rpartition("/")[0]):
-        yield path
+    folders = [path]
+    while folders:
+        folder = folders.pop()
+        inner = [f"{folder}/{name}" if folder else name for name in storage.list(folder)]
+        folders += reversed(inner)
+        if not inner and (
+            folder != path or (path and path.rpartition("/")[2] in storage.list(path.rpartition("/")[0]))
+        ):
+            yield folder
 
 
 def bytes_below(storage: Storage, path: str) -> int:

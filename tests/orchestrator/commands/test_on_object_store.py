@@ -168,6 +168,12 @@ def test_evaluate_counts_looks_beside_the_studies_and_export_writes_here(shelf: 
     assert str(image) in predicted.stdout
 
 
+def test_a_study_is_renamed_by_the_stores_own_tool(shelf: Shelf) -> None:
+    move = f"aws s3 mv --recursive {shelf.studies}/study {shelf.studies}/other"
+    refused(shelf.run("rename", "study", "other"), "expected a study in a folder, found one in an object store", move)
+    refused(shelf.run("rename", "study", "study"), "expected nothing there, found something")
+
+
 def test_a_notebook_and_the_shell(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     here = orch.open(shelf.made.tiny.folder)
     there = orch.open(f"{shelf.studies}/study/")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,22 @@ from click.testing import CliRunner, Result
 
 from orchestrator.command_line import main
 from orchestrator.commands.tidy import complete_part, forget
+from orchestrator.forgetting.going import going
+from orchestrator.forgetting.renaming import rename
 from orchestrator.results.decided import Decided
 from orchestrator.results.histories import compact, list_finals
 from orchestrator.results.summary import summarise
 from orchestrator.store import layout
 from orchestrator.store.below import files_below, on_disk, remove_below
+from orchestrator.store.errors import InputError, StorageError
 from orchestrator.store.forgotten import Forgotten, note_forgotten, read_forgotten
 from orchestrator.store.objects import ObjectStorage
+from orchestrator.store.open import open_storage
 from orchestrator.store.place import Place
 from orchestrator.store.searches import Ask, Decision, Stack, decision_file
 from orchestrator.store.segments import Divided
 from orchestrator.store.storage import LocalStorage
-from orchestrator.study.studies import find_study, now
+from orchestrator.study.studies import Study, find_study, now
 from tests.support.adaptive_study import HALVING, adaptive_study, begun
 from tests.support.asked import Item
 from tests.support.desk import Desk, refused
@@ -252,6 +258,73 @@ def test_an_object_store_is_emptied_file_by_file() -> None:
     remove_below(storage, "ab")
     remove_below(storage, "none")
     assert [*files_below(storage, "")] == []
+
+
+@pytest.fixture
+def stored(studies: Path, made: tuple[LocalStorage, GeneratedStudy]) -> Iterator[Study]:
+    """The same study in an object store."""
+    studies_there = Place.of("memory://forgetting/studies")
+    there = open_storage(studies_there / "slides")
+    for path in files_below(made[0], ""):
+        there.replace(path, made[0].read(path))
+    study = find_study(studies_there, "slides")
+    assert study is not None
+    yield study
+    with contextlib.suppress(FileNotFoundError):
+        fsspec.filesystem("memory").rm("forgetting", recursive=True)
+
+
+def test_in_an_object_store_the_same_goes(
+    studies: Path, stored: Study, made: tuple[LocalStorage, GeneratedStudy]
+) -> None:
+    first = ids(made[1])[0]
+    there = going(stored, first)
+    assert there.words == f"{there.what}: 2 repeats with a result", "a store is not asked for sizes"
+    there.go(stored)
+    assert orch(studies, "forget", f"slides:{first}", "--yes").exit_code == 0
+    left = {path for path in files_below(made[0], "") if path != layout.DASHBOARD}
+    assert {*files_below(stored.storage, "")} == left
+    assert summarise(stored.storage).totals == summarise(made[0]).totals
+    going(stored, "").go(stored)
+    assert stored.storage.list("") == []
+    assert find_study(stored.place.parent, "slides") is None
+
+
+def test_a_study_that_was_half_deleted_can_be_deleted(stored: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        stored.storage.replace(f"talk-{number}.html", b"")  # listed behind the study's own file
+    delete, left = stored.storage.delete, iter(range(8))
+
+    def cut_off(path: str) -> None:
+        if next(left, None) is None:
+            raise StorageError("cannot delete")
+        delete(path)
+
+    rounds = 0
+    while (again := find_study(stored.place.parent, "slides")) is not None:
+        rounds, left = rounds + 1, iter(range(8))
+        with contextlib.suppress(StorageError), monkeypatch.context() as patch:
+            patch.setattr(again.storage, "delete", cut_off)
+            going(again, "").go(again)
+    assert rounds > 2
+    assert stored.storage.list("") == []
+
+
+def test_a_study_in_an_object_store_is_moved_by_the_stores_own_tool(stored: Study) -> None:
+    with pytest.raises(InputError, match="found one in an object store") as refusal:
+        rename(stored, "biopsies")
+    assert refusal.value.advice == (
+        "What lies in memory://forgetting/studies/biopsies is called biopsies: "
+        "move all its files to memory://forgetting/studies/biopsies"
+    )
+    files = fsspec.filesystem("memory")
+    files.mv("/forgetting/studies/slides", "/forgetting/studies/biopsies", recursive=True)
+    moved = find_study(stored.place.parent, "biopsies")
+    assert moved is not None
+    assert moved.name == "biopsies"
+    assert summarise(moved.storage).totals.done == 8
+    with pytest.raises(InputError, match="expected nothing there, found something"):
+        rename(stored, "biopsies")
 
 
 def test_ids_are_completed_behind_a_colon(studies: Path, made: tuple[LocalStorage, GeneratedStudy]) -> None:
