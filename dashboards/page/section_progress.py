@@ -10,7 +10,7 @@ from dashboards.figures.choice import Source
 from dashboards.figures.markup import duration, table, text
 from dashboards.page.controls import nothing
 from dashboards.page.names import without_names_of
-from dashboards.page.workers import pace, worker_data
+from dashboards.page.workers import epochs_per_s, left_s, worker_data
 from orchestrator.results.names import thousands
 
 
@@ -22,26 +22,31 @@ def section_standing(source: Source, now: str, energy: str = "", with_names: boo
     states = f"{totals.running} running, {waiting} waiting, {totals.failed} failed, {totals.diverged} diverged"
     states += f", {totals.stopped} stopped early" if totals.stopped else ""
     spent = f" {text(energy)}" if energy else ""
+    workers = worker_data(source, now)
+    at_work = len(workers[~workers["silent"].astype(bool)])
     parts = [
         f"<p>{totals.done:,} of {thousands(totals.asked, 'repeat')} done ({share:.0%}), {states}; "
-        f"{totals.epochs_done:,} of {thousands(totals.epochs_asked, 'epoch')}. {_pace(source)}{spent}</p>",
+        f"{totals.epochs_done:,} of {thousands(totals.epochs_asked, 'epoch')}. {_pace(source, at_work)}{spent}</p>",
         f'<p class="meter" role="img" aria-label="{share:.0%} of the repeats done">'
         f'<span style="width:{share:.2%}"></span></p>',
     ]
     if totals.owed:
-        parts.append(_workers(worker_data(source, now), with_names))
+        parts.append(_workers(workers, with_names))
         parts.append(_failures(source, with_names))
     return "".join(parts)
 
 
-def _pace(source: Source) -> str:
-    totals, found = source.summary.totals, pace(source)
+def _pace(source: Source, at_work: int) -> str:
+    totals = source.summary.totals
     words = []
     if math.isfinite(totals.epochs_per_second):
         words.append(f"One worker trains {totals.epochs_per_second:.2f} epochs per second")
-    if found is not None and totals.owed:
-        words.append(f"all together {found.epochs_per_s:.2f} by the clock, over the last hour of results")
-        words.append(f"about {duration(found.left_s)} left at that pace")
+    if totals.owed:
+        together, left = epochs_per_s(source), left_s(source, at_work)
+        if together is not None:
+            words.append(f"all together {together:.2f} by the clock, over the last hour of results")
+        if left is not None:
+            words.append(f"about {duration(left)} left")
     words.append(f"{duration(totals.seconds)} of training so far")
     sentence = ", ".join(words)
     return sentence[:1].upper() + sentence[1:] + "."

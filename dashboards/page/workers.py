@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import pandas as pd
 
 from dashboards.figures.choice import Source
@@ -56,16 +57,9 @@ def _configurations(members: Mapping[tuple[str, str], ConfigurationSummary], wor
     return and_more(names[0] if first is None else whole_name(first), len(names) - 1)
 
 
-@dataclass(frozen=True)
-class Pace:
-    """epochs_per_s: of all workers together, by the clock, over the last hour of results; left_s: for what is owed."""
-
-    epochs_per_s: float
-    left_s: float
-
-
-def pace(source: Source) -> Pace | None:
-    """None before there are two results to measure between; what is owed is then not foretold either."""
+def epochs_per_s(source: Source) -> float | None:
+    """Of all workers together, by the clock, over the last hour of results; None before there are two results to
+    measure between."""
     table = source.summary.repeats.table
     finished = pd.to_datetime(table["finished"], utc=True, errors="coerce", format="ISO8601")
     known = finished.notna()
@@ -76,11 +70,33 @@ def pace(source: Source) -> Pace | None:
     first = finished[recent].min()
     seconds = (newest - first).total_seconds()
     epochs = int(table.loc[recent & (finished > first), "history_epochs"].sum())
-    if seconds <= 0 or epochs == 0:
-        return None
-    rate = epochs / seconds
-    totals = source.summary.totals
-    return Pace(rate, max(0, totals.epochs_asked - totals.epochs_done) / rate)
+    return epochs / seconds if seconds > 0 and epochs else None
+
+
+def left_s(source: Source, workers: int) -> float | None:
+    """Seconds until so many workers have trained what is owed, each epoch at what those of its configuration took, or
+    of others with as many layers on the same backbone; None where nobody works, or of some of it that is not known."""
+    members = source.summary.configurations
+    kinds = {member.id: _kind(member) for member in members}
+    table = source.summary.repeats.table.groupby("configuration", sort=False)[["seconds", "history_epochs"]].sum()
+    spent: dict[object, np.ndarray] = defaultdict(lambda: np.zeros(2))
+    for name, *seconds_and_epochs in table.itertuples():
+        for key in (name, kinds.get(name)):
+            spent[key] += seconds_and_epochs
+    left = 0.0
+    for member in members:
+        owed = sum(max(0, one.epochs_asked - one.epochs_done) for one in member.standings)
+        if owed:
+            seconds, epochs = spent.get(member.id, spent.get(kinds[member.id], np.zeros(2)))
+            if not epochs:
+                return None
+            left += owed * seconds / epochs
+    return left / workers if workers else None
+
+
+def _kind(member: ConfigurationSummary) -> tuple[object, ...]:
+    configuration = member.configuration
+    return configuration.network.backbone, configuration.image.size, *member.depth
 
 
 def _time(text: str) -> datetime | None:

@@ -32,11 +32,11 @@ from dashboards.page import best_table, progress_tables, provenance
 from dashboards.page.answer_sentence import answer_sentence
 from dashboards.page.backbone_table import backbone_table_data
 from dashboards.page.chart import Charts
-from dashboards.page.workers import pace, worker_data
+from dashboards.page.workers import epochs_per_s, left_s, worker_data
 from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 from orchestrator.results.summary import Summary, summarise, training_samples
-from orchestrator.store.schema import History
+from orchestrator.store.schema import FinalRecord, History
 from orchestrator.store.searches import Ask, Decision, decision_file
 from search_spaces.configuration import Configuration
 from tests.support.configurations import changed
@@ -256,9 +256,9 @@ def test_workers_and_pace(source: Source) -> None:
         False,
     ]
     assert worker_data(source, "2026-03-01T13:00:00+00:00")["silent"].all()
-    found = pace(source)
-    assert found is not None
-    assert found.epochs_per_s > 0
+    pace = epochs_per_s(source)
+    assert pace is not None
+    assert pace > 0
     assert [duration(seconds) for seconds in (45, 720, 11_100, 187_200, float("nan"))] == [
         "45 s",
         "12 min",
@@ -266,6 +266,30 @@ def test_workers_and_pace(source: Source) -> None:
         "2 d 4 h",
         "–",
     ]
+
+
+def test_the_time_left_weighs_every_epoch_by_what_it_costs(tmp_path: Path) -> None:
+    """Linear probes are done; of the heads with more layers one is, and its epochs took a hundred times as long."""
+
+    class Timed(GeneratedStudy):
+        def final(self, configuration: Configuration, repeat: int, epochs: int) -> FinalRecord:
+            record = super().final(configuration, repeat, epochs)
+            record.meta["seconds"] = epochs * (1.0 if configuration.head.non_linearities else 0.01)
+            return record
+
+    def is_left(configuration: Configuration, repeat: int) -> bool:
+        return bool(configuration.head.non_linearities and repeat)
+
+    storage, _ = small_study(tmp_path / "some", Timed, lrs=(1e-3,), batch_sizes=(8,), skip=is_left)
+    some = Source(summarise(storage), storage)
+    assert some.summary.totals.owed == 2
+    assert left_s(some, 1) == pytest.approx(2 * 6 * 1.0)
+    assert left_s(some, 2) == pytest.approx(6 * 1.0)
+    assert left_s(some, 0) is None
+    storage, _ = small_study(
+        tmp_path / "none", Timed, lrs=(1e-3,), batch_sizes=(8,), skip=lambda c, _: bool(c.head.non_linearities)
+    )
+    assert left_s(Source(summarise(storage), storage), 1) is None, "what linear probes took says nothing of them"
 
 
 def test_depth(source: Source, summary: Summary) -> None:

@@ -131,6 +131,16 @@ def test_by_the_pace_of_heads_it_would_be_a_hundred_times_too_short(tmp_path: Pa
     assert "epochs are of networks not timed yet" in left.words
 
 
+def test_a_linear_probe_says_nothing_of_a_head_with_more_layers(tmp_path: Path, clock: list[float]) -> None:
+    played = Played(tmp_path, depths=(HEAD, (1, 0)), lrs=(1e-3,))
+    probes = [c for c in played.known.values() if not c.head.non_linearities]
+    for repeat in range(4):
+        played.study.write_final(played.storage, probes[0], repeat, EPOCHS)
+    left = StudyWatch(played.storage).look().left
+    assert left.epochs == (len(played.known) - len(probes)) * EPOCHS * 4
+    assert left.share is None
+
+
 def test_a_worker_that_trains_long_alone_is_waited_for(tmp_path: Path, clock: list[float]) -> None:
     """One segment is no work for two."""
     played = Played(tmp_path, depths=(HEAD,), lrs=(1e-3,), batch_sizes=(16,), in_turn=False)
