@@ -55,7 +55,7 @@ def status_report(study: Study) -> Report:
     if stopped:
         lines += ["", f"{how_many_stopped(stopped)} Why: orch decisions {study.name}"]
     lines += _failures(summary)
-    if summary.totals.owed:
+    if summary.totals.owed and not summary.totals.running:
         lines += ["", f"Go on, where no search of it runs, with: orch resume {study.name}"]
     if summary.totals.failed:
         lines.append(f"Try only what failed: orch resume {study.name} --failed")

@@ -19,7 +19,7 @@ from orchestrator.store import layout
 from orchestrator.store.place import Place
 from orchestrator.store.schema import StudyRecord, parse_toml
 from orchestrator.study.studies import Study
-from tests.support.generated_study import NOW, segment_of, small_study, write_failure
+from tests.support.generated_study import NOW, segment_of, small_study, write_failure, write_lease
 
 
 def test_status_tells_kind_cause_and_where_the_traceback_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,6 +39,15 @@ def test_status_tells_kind_cause_and_where_the_traceback_is(tmp_path: Path, monk
     assert json.loads(storage.read(failure["record"]))["traceback"]
     assert entries[failed.id]["repeats"]["failed"] == 2
     assert entries[fine.id]["failures"] == []
+
+
+def test_while_a_worker_trains_nobody_is_told_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.report.now", lambda: NOW)
+    storage, generated = small_study(tmp_path / "made", skip=lambda _configuration, repeat: repeat > 0)
+    study = Study(Place.of(tmp_path / "made"), storage, parse_toml(StudyRecord, storage.read(layout.STUDY), "study"))
+    assert f"orch resume {study.name}" in "\n".join(status_report(study).lines)
+    write_lease(storage, segment_of(storage, generated.configurations()[0], 1), epoch=1, updated=NOW)
+    assert "orch resume" not in "\n".join(status_report(study).lines)
 
 
 def test_only_what_has_failed_and_is_owed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
