@@ -31,13 +31,13 @@ def section_data(source: Source, partition: str, charts: Charts, album: Album, m
         steps.append(("Files", f"{found.images + unused:,} listed"))
         steps.append(("Refused", f"{unused:,} ({why})"))
     steps.append(("Images", images_in(found.images, found.groups, group, "used image")))
-    if found.cut_off is not None:
-        steps.append(("Left out", str(found.cut_off)))
     if said := reference_note(entry.configuration for entry in source.summary.configurations):
         steps.append(("Standardised", said))
     steps += [(name.capitalize(), of_groups(images, groups)) for name, (groups, images) in found.by_split.items()]
     flow = "".join(f"<li><b>{text(name)}</b> {text(words)}</li>" for name, words in steps)
     parts = [f'<h3>From files to splits</h3><ol class="flow">{flow}</ol>']
+    if found.cut_off is not None:  # of area, so no step in which images go
+        parts.append(nothing(f"{found.cut_off}."))
     parts += [nothing(told) for told in read_notes(source.storage)]
     parts.append(section_figures("data", source, Choice(partition), charts, Per.PARTITION))
     opened = opened_files(source, partition) if album.shown.images else set()
@@ -65,14 +65,15 @@ def _partition(source: Source, partition: str, charts: Charts) -> str:
             rows.append([name, shares, *("–" if value is None else f"{value:.4g}" for value in extra)])
     if not rows:
         return ""
+    is_filled = any(row[3:] != ["–", "–"] for row in rows)
     sentence = (
         f"{how_divided(str(made.get('policy', '–')), made.get('seed', '–'))}. Shares are of "
         f"{details.get('unit', 'images')}, train / valid / test."
     )
-    how = (
-        "Distance is how far shares and numbers of groups are from their targets; 0 is exact. μ and ε are those that "
-        "iterative filling chose, where it was used."
-    )
+    how = "Distance is how far shares and numbers of groups are from their targets; 0 is exact."
+    if is_filled:
+        how += " μ and ε are those that iterative filling chose, where it was used."
     maps = section_figures("partition", source, Choice(partition), charts, Per.PARTITION)
-    content = table(["Class", "Shares", "Distance", "μ", "ε"], rows, "How the partition came out", "cards")
+    columns = ["Class", "Shares", "Distance", *(("μ", "ε") if is_filled else ())]
+    content = table(columns, [row[: len(columns)] for row in rows], "How the partition came out", "cards")
     return f"<h3>The partition</h3>{reading(sentence, how)}{content}{maps}"

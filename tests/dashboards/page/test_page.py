@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,16 @@ from orchestrator.store import layout
 from orchestrator.store.storage import LocalStorage
 from search_spaces.configuration import Configuration
 from tests.support.configurations import changed
-from tests.support.generated_study import NOW, GeneratedStudy, segment_of, small_study, write_failure, write_lease
+from tests.support.generated_study import (
+    NOW,
+    PARTITION,
+    GeneratedStudy,
+    segment_of,
+    small_study,
+    write_failure,
+    write_lease,
+)
+from trainables.data.partition import Partition
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 
@@ -125,7 +135,23 @@ def test_what_is_left_out_of_images_that_are_not_square(tmp_path: Path, fit: str
     images.to_parquet(target)
     storage.replace(layout.MANIFEST, target.getvalue())
     words = f"1 of {len(images)} images is not square; cropping to the centre leaves out 0.1% of the area"
-    assert (words in render(storage, now=NOW)) == told
+    page = render(storage, now=NOW)
+    assert (words in page) == told
+    (flow,) = re.findall(r'<ol class="flow">.*?</ol>', page, re.DOTALL)
+    assert "not square" not in flow, "no image is left out"
+
+
+def test_filling_has_its_columns_where_it_was_used(tmp_path: Path) -> None:
+    storage, made = small_study(tmp_path)
+    path = layout.partition(PARTITION)
+    partition = Partition.from_bytes(storage.read(path), path)
+    for filled in ({}, {"mu": 0.5, "epsilon": 0.1}):
+        classes = {name: {"shares": [0.7, 0.15, 0.15], "distance": 0.01, **filled} for name in made.classes}
+        storage.replace(path, replace(partition, details={"classes": classes}).to_bytes())
+        page = render(storage, now=NOW)
+        assert "70.0% / 15.0% / 15.0%" in page
+        assert ("μ</th>" in page) == bool(filled)
+        assert ("iterative filling chose" in page) == bool(filled)
 
 
 def test_a_study_without_results_says_so(tmp_path: Path) -> None:
