@@ -219,12 +219,3 @@ def test_times_that_cannot_be_read_are_no_times(tmp_path: Path, clock: list[floa
     assert read_epoch_times(played.storage) == {}
     add_epoch_times(played.storage, {"a" * 12: 2.0})
     assert read_epoch_times(played.storage) == {"a" * 12: 2.0}
-
-
-def test_a_linear_probe_says_nothing_of_an_mlp_head(tmp_path: Path, clock: list[float]) -> None:
-    played = Played(tmp_path, depths=(HEAD, (1, 0)), batch_sizes=(16,))
-    (first,) = [c for c in played.known.values() if not c.head.non_linearities and c.optimiser.lr == 1e-3]
-    played.study.write_final(played.storage, first, 0, EPOCHS)
-    watch = StudyWatch(played.storage)
-    mlp = [c for c in played.known.values() if c.head.non_linearities]
-    assert watch.look().left.epochs == len(mlp) * 4 * EPOCHS
