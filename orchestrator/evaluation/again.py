@@ -24,7 +24,7 @@ def telling(show: Show, device: torch.device) -> Callable[[Again], None]:
         others = [name for name in again.devices if name != here]
         where = f", on {' and '.join(again.devices)}; this is {here}" if others else ""
         show(
-            f"The weights of {counted(again.repeats, 'repeat')} are not kept: trained again from the seed, "
+            f"The weights of {counted(again.repeats, 'repeat')} were not kept. They are trained again from the seed: "
             f"{counted(again.epochs, 'epoch')}, about {duration(again.seconds)} as in the search{where}."
         )
 

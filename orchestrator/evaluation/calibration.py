@@ -22,8 +22,8 @@ def wide(logits: np.ndarray) -> Floats:
 
 def probabilities(logits: np.ndarray, temperature: float | np.ndarray = 1.0) -> Floats:
     """float64 [..., K] of logits as they are stored; a temperature above 1 makes them less sure."""
-    found: Floats = np.exp(log_softmax(wide(logits) / temperature, axis=-1))
-    return found
+    chances: Floats = np.exp(log_softmax(wide(logits) / temperature, axis=-1))
+    return chances
 
 
 def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:

@@ -18,7 +18,7 @@ DRAWN = 8
 """How many views are drawn where nobody says."""
 _NAMES = "augmentation.names"
 _ALONE = tuple(name for name, one in AUGMENTATIONS.variants.items() if not one.mixes)
-_SETTINGS = "What each is, and its strengths: orch spaces settings"
+_SETTINGS = "orch spaces settings describes the augmentations and their strengths"
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,15 @@ def changes_asked(
     wanted, once = _names("--tta", tta), _names("--augmented", augmented)
     exact = _exact(wanted, views)
     if views is not None and not (wanted and views >= 1):
-        expected, found = ("--tta with it", "none") if views >= 1 else ("1 or more", str(views))
-        raise InputError(f"--views {views}: expected {expected}, found {found}", "orch evaluate STUDY --tta dihedral")
+        expected, typed = ("--tta as well", "none") if views >= 1 else ("1 or more", str(views))
+        raise InputError(f"--views {views}: expected {expected}, found {typed}", "orch evaluate STUDY --tta dihedral")
     drawn, values = [*(() if exact else wanted), *once], _strengths(settings)
     for name in values:
         if not any(name in variant.uses for variant in drawn):
-            found = ", ".join(variant.name for variant in drawn) or "none that draws"
+            named = ", ".join(variant.name for variant in drawn) or "no random augmentation"
             raise InputError(
                 f"--set augmentation.{name}: expected --augmented or --tta with an augmentation that uses it, found "
-                f"{found}",
+                f"{named}",
                 _SETTINGS,
             )
     seen = Views(_augmentation(wanted, values), len(exact) or views or DRAWN, exact) if wanted else None
@@ -76,7 +76,7 @@ def exact_views(tta: str, views: int | None) -> tuple[int, ...]:
     advice = "orch predict MODEL IMAGES --tta dihedral"
     there = [name for name, one in AUGMENTATIONS.variants.items() if one.views]
     if tta.strip() not in (*there, "none"):
-        told = f"--tta {tta}: expected {' or '.join(there)} alone, whose views are not drawn"
+        told = f"--tta {tta}: expected {' or '.join(there)} alone, since its views are not random"
         raise InputError(told + did_you_mean(nearest(tta, there)), advice)
     try:
         seen, _ = changes_asked(tta, views, "none")
@@ -110,16 +110,17 @@ def _names(option: str, text: str) -> tuple[AugmentationVariant, ...]:
     names, known = [part.strip() for part in text.split(",") if part.strip()], ", ".join(_ALONE)
     if not names or ("none" in names and len(names) > 1):
         raise InputError(
-            f"{option}: expected some of {known} (none alone), found {text.strip() or 'nothing'}", _SETTINGS
+            f"{option}: expected one or more of {known} (none only by itself), found {text.strip() or 'nothing'}",
+            _SETTINGS,
         )
     for name in names:
         if name not in AUGMENTATIONS.names:
             meant = did_you_mean(nearest(name, _ALONE))
-            raise InputError(f"{option}: expected some of {known}, found {name!r}{meant}", _SETTINGS)
+            raise InputError(f"{option}: expected one or more of {known}, found {name!r}{meant}", _SETTINGS)
         if AUGMENTATIONS.variants[name].mixes:
             raise InputError(
-                f"{option}: expected augmentations that change an image by itself, found {name}, which mixes images",
-                f"Those that do: {known}",
+                f"{option}: expected augmentations of single images, found {name}, which mixes images",
+                f"Choose from {known}",
             )
     try:
         return tuple(one for one in Augmentation(names=tuple(names)).variants if one.name != "none")
@@ -136,7 +137,9 @@ def _strengths(settings: Iterable[Typed]) -> dict[str, Any]:
     for path, several in changes_of(tuple(settings)).values.items():
         part, _, name = path.partition(".")
         if part != "augmentation" or path == _NAMES:
-            raise InputError(f"--set {path}: expected a strength of an augmentation, found another setting", _SETTINGS)
+            raise InputError(
+                f"--set {path}: expected the strength of an augmentation, found another setting", _SETTINGS
+            )
         if len(several) > 1:
             raise InputError(f"--set {path}: expected one value, found {len(several)}", f"--set {path}={several[0]}")
         values[name] = several[0]
@@ -150,7 +153,7 @@ def _exact(variants: Sequence[AugmentationVariant], views: int | None) -> tuple[
     there = variants[0].views
     if views is not None and not 2 <= views <= len(there):
         raise InputError(
-            f"--views {views}: expected 2 to {len(there)}, as many as {variants[0].name} makes of an image",
+            f"--views {views}: expected 2 to {len(there)}, as {variants[0].name} makes {len(there)} views of an image",
             f"orch evaluate STUDY --tta {variants[0].name}",
         )
     return tuple(sorted(there[:views]))

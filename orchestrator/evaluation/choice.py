@@ -60,13 +60,13 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
     if table is not None:
         here, k, among = there[0].partition, len(table.partitions), among_words([one[0] for one in table.members])
         words = looked_at(members[0] for members in table.members)
-        how = f"best mean {metric} ({words}) over {k} partitions among {among}; its repeats on {here}"
+        how = f"best mean {metric} ({words}) over {k} partitions among {among}; its repeats on partition {here}"
         notes = (_not_ranked(table.incomplete, table.incomplete + len(table.members)),) if table.incomplete else ()
         return Choice(table.selected_on(here), how, notes)
     ranked = [entry for entry in there if entry.rank is not None and entry.configuration.selection.metric == metric]
     if not ranked:
         raise InputError(
-            f"study {study!r} has no configuration with all its repeats yet, so none can be selected",
+            f"study {study!r}: no configuration has finished all its repeats yet, so none can be selected",
             f"orch status {study} says what is missing; orch resume {study} trains it",
         )
     notes = (_not_ranked(len(there) - len(ranked), len(there)),) if len(there) > len(ranked) else ()
@@ -78,8 +78,8 @@ def choose(summary: Summary, configuration: str | None, partition: str | None) -
 
 def _not_ranked(count: int, every: int) -> str:
     return (
-        f"Selected while {count} of {every} configurations were not ranked: a later selection may be another one, and "
-        "evaluating it is a further look."
+        f"Selected while {count} of {every} configurations had no rank yet: a later selection may differ, and "
+        "evaluating it would be a further look."
     )
 
 
@@ -98,7 +98,7 @@ def check_test_images(split: Split, entry: ConfigurationSummary) -> None:
     """Raises InputError where the partition has no test images."""
     if not len(split.test):
         raise InputError(
-            f"partition {entry.partition} has no test images: nothing can be evaluated",
+            f"partition {entry.partition} has no test images, so nothing can be evaluated",
             "Test on other images with --data DIR, or make a study whose partition has a test split.",
         )
 
@@ -106,53 +106,55 @@ def check_test_images(split: Split, entry: ConfigurationSummary) -> None:
 def subgroup_column(images: pd.DataFrame, column: str) -> str:
     """The manifest's column that the user means by `column`; raises InputError that names those there are."""
     there = [name.removeprefix(USER_PREFIX) for name in images.columns if name.startswith(USER_PREFIX)]
-    found = [name for name in there if name == column] or [
+    fits = [name for name in there if name == column] or [
         name for name in there if name.casefold() == column.casefold()
     ]
-    if len(found) != 1:
-        known = f"Columns: {', '.join(there)}." if there else "The study was made from a table without other columns."
-        raise InputError(f"--by {column!r}: expected another column of the table that the study was made from", known)
-    values = images[f"{USER_PREFIX}{found[0]}"].nunique()
+    if len(fits) != 1:
+        known = f"Columns: {', '.join(there)}." if there else "The study was not made from a table with such columns."
+        raise InputError(
+            f"--by {column!r}: expected a column of the study's table besides file, class and group", known
+        )
+    values = images[f"{USER_PREFIX}{fits[0]}"].nunique()
     if values > LARGEST_SUBGROUPS:
         raise InputError(
-            f"--by {found[0]}: expected at most {LARGEST_SUBGROUPS} different values, found {values}",
-            "Put ranges or sites into a column of their own and make the study from that table.",
+            f"--by {fits[0]}: expected at most {LARGEST_SUBGROUPS} different values, found {values}",
+            "Add a column of ranges or sites to the table, and make the study from it.",
         )
-    return f"{USER_PREFIX}{found[0]}"
+    return f"{USER_PREFIX}{fits[0]}"
 
 
 def on_partition(summary: Summary, partition: str | None) -> list[ConfigurationSummary]:
     """The configurations on one partition: the named one (the beginning of its id), else the study's own."""
     there = sorted({entry.partition for entry in summary.configurations})
     if partition is not None:
-        found = [name for name in there if name.startswith(partition)]
-        if len(found) != 1:
+        fits = [name for name in there if name.startswith(partition)]
+        if len(fits) != 1:
             raise InputError(
-                f"--partition {partition!r}: expected the beginning of one partition's id",
+                f"--partition {partition!r}: expected the beginning of exactly one partition id, {len(fits)} match",
                 f"Partitions with results: {', '.join(there) or 'none yet'}",
             )
-        return [entry for entry in summary.configurations if entry.partition == found[0]]
+        return [entry for entry in summary.configurations if entry.partition == fits[0]]
     own = [entry for entry in summary.configurations if entry.partition == summary.study.partition]
     if own or len(there) <= 1:
         return own or list(summary.configurations)
     raise InputError(
-        f"study {summary.study.name!r} has results on {len(there)} partitions, and none on its own one",
+        f"study {summary.study.name!r} has results on {len(there)} partitions, but none on its own",
         f"Name one: orch evaluate {summary.study.name} --partition {there[0]}",
     )
 
 
 def _named(summary: Summary, there: list[ConfigurationSummary], wanted: str) -> Choice:
     study = summary.study.name
-    found = [entry for entry in there if entry.id.startswith(wanted)]
-    if len(found) != 1:
+    fits = [entry for entry in there if entry.id.startswith(wanted)]
+    if len(fits) != 1:
         raise InputError(
-            f"--configuration {wanted!r}: expected the beginning of one configuration's id, {len(found)} fit",
+            f"--configuration {wanted!r}: expected the beginning of exactly one configuration id, {len(fits)} match",
             f"orch table {study} lists them",
         )
-    entry = found[0]
+    entry = fits[0]
     if entry.rank is None:
         raise InputError(
-            f"configuration {entry.id}: expected all {entry.asked} repeats, found results of {entry.n}",
+            f"configuration {entry.id}: expected results of all {entry.asked} repeats, found {entry.n}",
             f"orch resume {study} trains what is missing",
         )
     alike = [one for one in ranked_with(entry, there) if one.rank is not None]

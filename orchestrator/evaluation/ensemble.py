@@ -47,6 +47,7 @@ from orchestrator.evaluation.predicting import (
 from orchestrator.evaluation.record import EvaluationRecord, Look
 from orchestrator.evaluation.run import evaluate, looking, models_of
 from orchestrator.evaluation.samples import Units
+from orchestrator.results.names import counted
 from orchestrator.results.summary import Summary, summarise
 from orchestrator.store.errors import DamagedRecordError, InputError
 from orchestrator.store.open import open_storage
@@ -79,7 +80,7 @@ class _Predicted:
 
     def units(self, what: str, views: tuple[int, ...]) -> Units:
         """One model: the mean over the views of the ensemble's probabilities of each."""
-        sets = {name: found[what] for name, found in self.there.items()}
+        sets = {name: own[what] for name, own in self.there.items()}
         seen = [
             averaged(self.ensemble, {name: one.logits[:, :, one.views.index(view)] for name, one in sets.items()})
             for view in views
@@ -125,7 +126,10 @@ def evaluate_ensemble(
                 done = partial(progress, f"{what} predicted")
                 there[entry.id][what] = make(study.storage, part.plan, one, bench, frozen, models, done)
     else:
-        show("This ensemble was evaluated on these images before: its stored predictions are scored, no further look.")
+        show(
+            "This ensemble was evaluated on these images before. Its stored predictions are scored; "
+            "this is no further look."
+        )
     truth = Scored.of(parts[0].plan.split.test, _of_single(study, parts[0].plan, single))
     record = _scored(study, _Predicted(ensemble, parts, there, truth), look, single, deviation, earlier)
     record = record.model_copy(update={"said": verdict(record)})
@@ -156,19 +160,19 @@ def _parts(study: Study, summary: Summary, ensemble: EnsembleRecord, options: Ev
         "repeats": (),
         "epochs": max(plan.look.epochs for plan in plans),
     }
-    look, found = plans[0].look.model_copy(update=same), []
+    look, parts = plans[0].look.model_copy(update=same), []
     for member, plan in zip(ensemble.counting, plans, strict=True):
         finals = {repeat: plan.finals[repeat] for repeat in member.repeats}
         choice = replace(plan.choice, how=f"a member of ensemble {ensemble.id}")
         its = replace(plan, choice=choice, look=look, finals=finals)
-        found.append(_Part(member, its, needed(its, member.configuration)))
-    return found
+        parts.append(_Part(member, its, needed(its, member.configuration)))
+    return parts
 
 
 def _there(study: Study, part: _Part) -> dict[str, Predicted]:
     """Predictions of a member that are stored."""
     read = {what: stored(study.storage, part.plan, one) for what, one in part.needed.items()}
-    return {what: found for what, found in read.items() if found is not None}
+    return {what: predicted for what, predicted in read.items() if predicted is not None}
 
 
 def _check(study: str, ensemble: EnsembleRecord, member: Member, plan: Plan) -> None:
@@ -178,9 +182,9 @@ def _check(study: str, ensemble: EnsembleRecord, member: Member, plan: Plan) -> 
     other = [repeat for repeat, epoch in then.items() if now_selected.get(repeat) != epoch]
     if other:
         raise InputError(
-            f"ensemble {ensemble.id}: configuration {member.configuration} was weighed with repeats "
-            f"{', '.join(map(str, other))} at other epochs than the study has now",
-            f"It was trained on; orch ensemble {study} chooses anew.",
+            f"ensemble {ensemble.id}: configuration {member.configuration} got its weight from other epochs of repeats "
+            f"{', '.join(map(str, other))} than the study selects now",
+            f"It was trained further since. Choose an ensemble again: orch ensemble {study}",
         )
 
 
@@ -206,8 +210,8 @@ def _scored(
     name = f"{ensemble.name}, {COMBININGS[ensemble.combine].words}"
     paths = dict.fromkeys(predicted.parts[0].needed, "")
     seen = tta_seen(plan, predicted.units, paths), augmented_seen(plan, predicted.units, paths)
-    found = ensemble_estimates(name, together, on_valid, ensemble.classes, seed, *seen)
-    scored = beside(plan, found, together, on_valid)
+    estimated = ensemble_estimates(name, together, on_valid, ensemble.classes, seed, *seen)
+    scored = beside(plan, estimated, together, on_valid)
     if earlier is not None:
         before = (earlier.estimate, *earlier.others), earlier.operating_points, earlier.subgroups
         scored = scored.joined_to(Beside(*before))
@@ -270,22 +274,26 @@ def _of_single(study: Study, plan: Plan, single: EvaluationRecord) -> np.ndarray
     """Logits that the single configuration's look stored, [repeats, N, 1, outputs]."""
     finals = dict.fromkeys(single.repeats, next(iter(plan.finals.values())))
     its = replace(plan, look=plan.look.model_copy(update={"id": single.look}), finals=finals)
-    found = stored(study.storage, its, needed(its)[AS_THEY_ARE])
-    if found is None:
-        raise DamagedRecordError(f"{single.predictions} cannot be read", "The same `orch evaluate` makes it again.")
-    return np.take(found.logits, [found.views.index(0)], axis=2)
+    predicted = stored(study.storage, its, needed(its)[AS_THEY_ARE])
+    if predicted is None:
+        raise DamagedRecordError(
+            f"{single.predictions} cannot be read", "Run the same `orch evaluate` again: it writes the file anew."
+        )
+    return np.take(predicted.logits, [predicted.views.index(0)], axis=2)
 
 
 def _notes(plan: Plan, deviation: float | None, single: EvaluationRecord) -> tuple[str, ...]:
     notes = [*plan.tested.notes]
     if single.diverged:
         notes.append(
-            f"{len(single.diverged)} repeats of the single configuration diverged and count in its estimate, untrained."
+            f"{counted(len(single.diverged), 'repeat')} of the single configuration diverged. Its estimate "
+            "includes diverged repeats, with their untrained network."
         )
     if deviation is None:
-        notes.append("Trained again with other bits than in the search: another epoch would be selected now.")
+        notes.append("Training again did not reproduce the search exactly: another epoch would be selected now.")
     elif deviation > 0:
         notes.append(
-            f"Trained again with other bits than in the search: logits of valid images differ by up to {deviation:.2g}."
+            "Training again did not reproduce the search exactly: logits of valid images differ by up to "
+            f"{deviation:.2g}."
         )
     return tuple(notes)

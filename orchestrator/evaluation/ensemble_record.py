@@ -101,9 +101,9 @@ def read_ensemble_evaluation(storage: Storage, look: str) -> EnsembleEvaluation:
 
 def read_ensemble_evaluations(storage: Storage) -> list[EnsembleEvaluation]:
     """All of a study, the first look first; damaged ones are passed over, which is noted."""
-    found = []
+    evaluations = []
     for name in storage.list(layout.RESULTS):
         if match := _RECORD.fullmatch(name):
             with passed_over(storage, path_of(match[1])):
-                found.append(read_ensemble_evaluation(storage, match[1]))
-    return sorted(found, key=lambda record: (record.number, record.created))
+                evaluations.append(read_ensemble_evaluation(storage, match[1]))
+    return sorted(evaluations, key=lambda record: (record.number, record.created))

@@ -23,12 +23,12 @@ def ensemble_text(record: EnsembleEvaluation) -> str:
     """What a reader needs to judge the numbers; the record has all of them."""
     times = "once" if record.looks == 1 else f"{record.looks} times"
     lines = [
-        f"Test of study {record.study}: {record.name} ({record.ensemble}), beside {record.single_name} "
+        f"Test of study {record.study}: {record.name} ({record.ensemble}), compared with {record.single_name} "
         f"({record.single_configuration})",
         f"{images_in(record.images, record.groups, record.group_meaning)}; looked at {times}",
     ]
     if record.external:
-        lines.append(f"External images: {record.external}. Temperatures are of the study's valid split.")
+        lines.append(f"External images: {record.external}. Temperatures were fitted on the study's valid split.")
     if record.synthetic:
         lines.append("SYNTHETIC images: these numbers say nothing about real ones.")
     if record.first:
@@ -62,16 +62,19 @@ def verdict(record: EnsembleEvaluation) -> str:
     """What the intervals show, by what the ensemble was made for, else by balanced accuracy."""
     name = record.target or "balanced_accuracy"
     over, own = _of(record.differences, name), _of(record.over_own, name)
-    by = f" by {_named(name, record.classes)}"
+    by = f"By {_named(name, record.classes)}, "
     if over is None:
-        return f"Whether it is better{by} is not known: there is no interval of the difference."
+        return f"{by}it is not known whether the ensemble is better: the difference has no interval."
     if over.high < 0:
-        return f"Worse than its best member{by}."
+        return f"{by}the ensemble is worse than its best member."
     if over.low <= 0:
-        return f"Not shown to be better than its best member{by}."
+        return f"{by}the ensemble is not shown to be better than its best member."
     if record.own is not None and (own is None or own.low <= 0):
-        return f"Better than one model of its best member{by}; not shown to be better than its own repeats together."
-    return f"Better than its best member{by}."
+        return (
+            f"{by}the ensemble is better than one model of its best member, but not shown to be better than that "
+            "member's own repeats together."
+        )
+    return f"{by}the ensemble is better than its best member."
 
 
 def _of(several: tuple[Difference, ...], name: str) -> Interval | None:
@@ -86,7 +89,7 @@ def _named(name: str, classes: tuple[str, ...]) -> str:
 def _differences(what: str, several: tuple[Difference, ...], classes: tuple[str, ...]) -> list[str]:
     """With 95 % intervals over groups, or the reasons why there are none."""
     notes: dict[str, str] = {}
-    rows = [["better by", "", "95 % over groups"]]
+    rows = [["difference in", "", "95 % interval over groups"]]
     for one in several:
         value = "none" if one.value is None else f"{one.value:+.3f}"
         score = Score(value=one.value, reason=one.reason)

@@ -14,7 +14,7 @@ from orchestrator.evaluation.operating import Wanted, reached
 from orchestrator.evaluation.record import Changes, Estimate, OperatingPoint, Subgroup
 from orchestrator.evaluation.samples import Units
 
-PRIMARY = "mean over the repeats, single models, no test-time views"
+PRIMARY = "mean over the repeats, single models, no test-time augmentation"
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,20 @@ def estimates(
     ways = [("single models", _temperatures(on_valid), False)]
     if len(test.logits) > 1:
         ways.append(("ensemble of the repeats", _temperatures(on_valid.ensemble()), True))
-    found = [_estimate(PRIMARY, single, classes, seed, ways[0][1], primary=True)]
-    found += [_estimate(who, single.ensemble(), classes, seed, fitted, ensemble=True) for who, fitted, _ in ways[1:]]
-    return (*found, *_changed(ways, classes, seed, tta, augmented))
+    upright = [_estimate(PRIMARY, single, classes, seed, ways[0][1], primary=True)]
+    upright += [_estimate(who, single.ensemble(), classes, seed, fitted, ensemble=True) for who, fitted, _ in ways[1:]]
+    return (*upright, *_changed(ways, classes, seed, tta, augmented))
 
 
 def nested_estimates(name: str, test: Scored, classes: tuple[str, ...], seed: int) -> tuple[Estimate, ...]:
     """Of images that several outer folds tested: single models, then their ensemble. None is primary, and none has a
     temperature, since the folds have no valid images in common."""
     single = test.units()
-    found = [_estimate(name, single, classes, seed, ())]
+    pooled = [_estimate(name, single, classes, seed, ())]
     if len(test.logits) > 1:
-        together = "nested: ensemble of the repeats of what each outer fold selected"
-        found.append(_estimate(together, single.ensemble(), classes, seed, (), ensemble=True))
-    return tuple(found)
+        together = "nested: ensemble of the repeats that each outer fold selected"
+        pooled.append(_estimate(together, single.ensemble(), classes, seed, (), ensemble=True))
+    return tuple(pooled)
 
 
 def ensemble_estimates(
@@ -118,11 +118,11 @@ def operating_point(wanted: Wanted, test: Units, valid: Units, classes: tuple[st
 def subgroups(column: str, values: pd.Series[str], test: Units, classes: tuple[str, ...]) -> list[Subgroup]:
     """The estimate of the upright images for each value, in order; values: aligned with the test images."""
     shown = values.fillna("").astype(str).str.strip().replace("", "(empty)").to_numpy()
-    found = []
+    by_value = []
     for value in sorted(set(shown)):
         part = test.only(shown == value)
         scored = level(part, Asked(classes, positive=_positive(classes)))
-        found.append(
+        by_value.append(
             Subgroup(
                 column=column,
                 value=value,
@@ -132,7 +132,7 @@ def subgroups(column: str, values: pd.Series[str], test: Units, classes: tuple[s
                 classes=scored.classes,
             )
         )
-    return found
+    return by_value
 
 
 def _changed(
@@ -143,19 +143,19 @@ def _changed(
     augmented: Seen | None,
 ) -> list[Estimate]:
     """Of images that went through something. ways: who predicts, its temperatures, whether its models go together."""
-    found = []
+    changed = []
     if tta is not None:
         for who, _, ensemble in ways:
             models, name = tta.units.ensemble() if ensemble else tta.units, f"{who}, mean over {tta.words}"
             one = _estimate(name, models, classes, seed, (), views=tta.views, ensemble=ensemble)
-            found.append(one.model_copy(update={"tta": tta.changes}))
+            changed.append(one.model_copy(update={"tta": tta.changes}))
     if augmented is not None:
         units = augmented.units
         for who, fitted, ensemble in ways:
             models, name = units.ensemble() if ensemble else units, f"{who}, augmented test images ({augmented.words})"
             one = _estimate(name, models, classes, seed, fitted, ensemble=ensemble)
-            found.append(one.model_copy(update={"augmented": augmented.changes}))
-    return found
+            changed.append(one.model_copy(update={"augmented": augmented.changes}))
+    return changed
 
 
 def _estimate(

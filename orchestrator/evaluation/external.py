@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from orchestrator.evaluation.choice import Split
+from orchestrator.results.names import counted_who
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.schema import StudyRecord, parse_toml
@@ -73,24 +74,27 @@ def external_images(storage: Storage, configuration: Configuration, own: Split, 
     seen = dataset.manifest.loc[dataset.manifest["content"].isin(known), "file"].tolist()
     if seen:
         raise InputError(
-            f"--data {external.source}: {len(seen)} images are also among those that the study trained or selected on, "
-            f"for instance {seen[0]}",
-            "Leave them out: a test on them says nothing.",
+            f"--data {external.source}: the study trained or selected on {len(seen)} of these images, for instance "
+            f"{seen[0]}",
+            "Leave such images out: a test on them would mean nothing.",
         )
     notes = [*dataset.warnings, *(f"{note.nameless}." for note in dataset.odd)]
     if (dataset.manifest["split"] != "").any():
-        notes.append("The external images lie in folders of splits; all of them are tested on.")
+        notes.append("The external images are divided into splits; all of them are tested.")
     if len(dataset.refused):
         reasons = sorted({str(reason).partition(":")[0] for reason in dataset.refused["reason"]})
-        notes.append(f"{len(dataset.refused)} external files are not used: {', '.join(reasons)}.")
+        unused = counted_who(len(dataset.refused), "external file", "is", "are")
+        notes.append(f"{unused} not used: {', '.join(reasons)}.")
     shared = int(dataset.manifest["content"].isin(set(own.test["content"])).sum())
     if shared:
-        notes.append(f"{shared} of the external images are also in the study's own test split.")
+        are = "is" if shared == 1 else "are"
+        notes.append(f"{shared} of the external images {are} also in the study's own test split.")
     named = _named_alike(record.group_meaning, manifest, own, dataset)
     if named:
         notes.append(
-            f"{named} of the {dataset.manifest['group'].nunique()} external groups have names of groups that the study "
-            "trained or selected on: of the same patients or slides, this is no test on others."
+            f"{named} of the {dataset.manifest['group'].nunique()} external groups {'has' if named == 1 else 'have'} "
+            "the same name as a group that the study trained or selected on. If they are the same patients or slides, "
+            "this is no test on new ones."
         )
     index = {name: number for number, name in enumerate(configuration.data.classes)}
     rows = dataset.manifest.assign(truth=dataset.manifest["label"].map(index))

@@ -21,7 +21,7 @@ from scipy import stats
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95
-METHOD = "weighted bootstrap over groups with a tenth of an unseen one"
+METHOD = "weighted bootstrap over groups, with a tenth of an unseen group added"
 UNSEEN = 0.1
 """How much of a group, all wrong or all right, stands beside those that were tested; one image at least."""
 LEAST_ALIKE = 4.5
@@ -93,5 +93,5 @@ def _alike(images: np.ndarray, together: bool) -> Floats:
     """Numbers of groups of equal size that would say as much (Kish 1965), of all or of each class that has images."""
     parts = images.sum(axis=1, keepdims=True) if together else images
     total, squares = parts.sum(axis=0), (parts**2).sum(axis=0)
-    found: Floats = total[total > 0] ** 2 / squares[total > 0]
-    return found
+    alike: Floats = total[total > 0] ** 2 / squares[total > 0]
+    return alike

@@ -54,7 +54,7 @@ def keep_best(
     ranked = [e for e in summary.configurations if e.partition == partition and e.rank is not None]
     wanted = ranked[:count]
     if not wanted:
-        show("No configuration has all its repeats yet: no weights are kept.")
+        show("No configuration has finished all its repeats yet, so no weights are kept.")
         return Kept((), 0)
     root = reopen(study, root_of(study, data_root, cache, show), cache).data_root
     known = find_weights([entry.configuration for entry in wanted], summary.searches, weights)
@@ -65,17 +65,19 @@ def keep_best(
         dropped = retain(study.storage, partition, order, budget_bytes)
         if any(kept.key.configuration == entry.id for kept in dropped):
             show(
-                f"Weights of {describe_configuration(entry.configuration)} ({entry.id}) do not fit in "
-                f"{budget_bytes / 1e9:g} GB beside the better ones: they and those after it are not kept."
+                f"The weights of {describe_configuration(entry.configuration)} ({entry.id}) do not fit in "
+                f"{budget_bytes / 1e9:g} GB beside those of better configurations. They and those of worse "
+                "configurations are not kept."
             )
             break
     ids = {entry.id for entry in wanted}
     there = [kept for kept in in_partition(study.storage, partition) if kept.key.configuration in ids]
     held = {kept.key.configuration for kept in there}
-    found = Kept(tuple(name for name in order if name in held), sum(kept.bytes for kept in there))
-    configurations = f"{len(found.configurations)} best configuration{'' if len(found.configurations) == 1 else 's'}"
-    show(f"Kept in the study: weights of the {configurations}, {found.bytes / 1e6:.1f} MB.")
-    return found
+    best = Kept(tuple(name for name in order if name in held), sum(kept.bytes for kept in there))
+    number = len(best.configurations)
+    which = "best configuration" if number == 1 else f"{number} best configurations"
+    show(f"Kept in the study: weights of the {which}, {best.bytes / 1e6:.1f} MB.")
+    return best
 
 
 def parents_needed(summary: Summary) -> list[str]:

@@ -31,7 +31,7 @@ LOSSES = ("brier", "log_loss", "calibration_error")
 _TWICE_AS_WIDE = ("mcc", "kappa")
 """Of −1 … 1: they take twice as many groups."""
 _SHOWN = 3
-_BIASED = "a bootstrap of the calibration error is biased upwards"
+_BIASED = "the bootstrap of the calibration error is biased upwards"
 
 
 class Drawn:
@@ -99,7 +99,7 @@ class Limits:
         images[:, counted] = view.images[:, counted]
         together = plain in TOGETHER
         if too_few(images, together, (2 if plain in _TWICE_AS_WIDE else 1) * LEAST_ALIKE):
-            return None, "too few groups, or most images are in few of them", False
+            return None, "too few groups, or most images lie in a few of them", False
         if (together, counted) not in view.drawn:
             weighting = weightings(images, together, self.draws, self.seed)
             view.drawn[together, counted] = Drawn(view.resampled, weighting)
@@ -108,7 +108,7 @@ class Limits:
         if not np.isfinite([low, high]).all():
             return None, "undefined in most draws", False
         if high - low > WIDEST and plain != "log_loss":
-            return None, f"too few groups, the interval is wider than {WIDEST}", False
+            return None, f"too few groups: the interval would be wider than {WIDEST}", False
         groups = int((images > 0).any(axis=1).sum())
         return Interval(low=low, high=high, method=METHOD, groups=groups, draws=self.draws), "", False
 

@@ -37,22 +37,22 @@ def note_look(study: Storage, beside: Storage, look: Look) -> Look:
     content = look.model_dump_json().encode()
     beside.create(_path(REGISTRY, look.id), content)
     study.create(_path(_in_study(), look.id), content)
-    return min((found for found in looks_at(study, beside, look.images) if found.id == look.id), key=_when)
+    return min((same for same in looks_at(study, beside, look.images) if same.id == look.id), key=_when)
 
 
 def looks_at(study: Storage, beside: Storage, images: Sequence[str]) -> list[Look]:
     """Every look at one of these images (`short_hashes`), the first one first."""
     wanted = frozenset(images)
-    found: dict[str, Look] = {}
+    by_id: dict[str, Look] = {}
     for storage, folder in ((beside, REGISTRY), (study, _in_study())):
         for name in storage.list(folder):
             path = f"{folder}/{name}"
             with passed_over(storage, path):
                 look = parse_model(Look, storage.read(path), path)
                 if not wanted.isdisjoint(look.images):
-                    earlier = found.get(look.id)
-                    found[look.id] = look if earlier is None else min(earlier, look, key=_when)
-    return sorted(found.values(), key=_when)
+                    earlier = by_id.get(look.id)
+                    by_id[look.id] = look if earlier is None else min(earlier, look, key=_when)
+    return sorted(by_id.values(), key=_when)
 
 
 class Standing(NamedTuple):

@@ -33,7 +33,7 @@ from orchestrator.evaluation.nested_record import (
 from orchestrator.evaluation.nested_search import FoldSearch
 from orchestrator.evaluation.nested_training import FoldTraining, outer_views, samples_of
 from orchestrator.evaluation.predictions import predictions_bytes
-from orchestrator.results.names import describe_configuration
+from orchestrator.results.names import counted_who, describe_configuration
 from orchestrator.store.errors import InputError
 from orchestrator.store.open import open_storage
 from orchestrator.store.storage import Storage
@@ -79,7 +79,7 @@ def evaluate_nested(study: Study, options: NestedOptions, cache: Path, show: Sho
             for n in missing:
                 finished[n] = _train(study, bench, plan, tables, n, epochs)
     else:
-        show("Every outer fold is finished: its stored predictions are scored, no further look.")
+        show("Every outer fold is finished. The stored predictions are scored; this is no further look.")
     record = _scored(study, beside, plan, [fold for fold in finished.values() if fold is not None])
     write_nested(study.storage, record)
     return record
@@ -89,7 +89,7 @@ def _places(study: Study, plan: NestedPlan, options: NestedOptions, cache: Path,
     root = reopen(study, root_of(study, options.data_root, cache, show), cache).data_root
     if not root.is_dir():
         raise InputError(
-            f"the images of study {study.name!r} are not here: expected a folder {root}",
+            f"the images of study {study.name!r} are not on this machine: expected a folder {root}",
             f"orch evaluate {study.name} --nested {len(plan.folds)} --data-root DIR",
         )
     configurations = [candidate.configuration for candidate in plan.candidates]
@@ -99,11 +99,12 @@ def _places(study: Study, plan: NestedPlan, options: NestedOptions, cache: Path,
 
 def _looking(study: Study, beside: Storage, plan: NestedPlan, count: int) -> str:
     """What is said in the moment before images are opened."""
-    told = f"{count} outer folds are opened, each a look at its images, for: {NESTED}."
+    folds = counted_who(count, "outer fold", "is", "are")
+    told = f"{folds} opened, each a look at its images. The estimate is fixed now: {NESTED}."
     if not len(plan.sealed):
         return told
     looks = count_looks(study.storage, beside, short_hashes(plan.sealed["content"]))
-    return f"{told} With them the study's {len(plan.sealed)} test images are looked at {_times(looks)}."
+    return f"{told} With these, the study's {len(plan.sealed)} test images have been looked at {_times(looks)}."
 
 
 def _tables(bench: Workbench, plan: NestedPlan, missing: list[int]) -> dict[str, FeatureTable]:
@@ -166,7 +167,7 @@ class _Epochs:
 
     def __call__(self, count: int) -> None:
         self.done += count
-        self.progress("epochs of nested trainings", self.done, self.total)
+        self.progress("epochs of nested training", self.done, self.total)
 
 
 def _scored(study: Study, beside: Storage, plan: NestedPlan, finished: list[FinishedFold]) -> NestedRecord:
@@ -177,7 +178,8 @@ def _scored(study: Study, beside: Storage, plan: NestedPlan, finished: list[Fini
     test = Scored.of(images, logits)
     notes = plan.notes
     if any(len(fold.repeats) > repeats for fold in finished):
-        notes = (*notes, f"Folds selected configurations with different numbers of repeats: {repeats} of each count.")
+        told = counted_who(repeats, "repeat", "counts", "count")
+        notes = (*notes, f"The selected configurations have different numbers of repeats: {told} of each.")
     path = predictions_of(plan.key)
     content = predictions_bytes(plan.key, images, logits, range(repeats), (0,), record.classes)
     study.storage.replace(path, content)

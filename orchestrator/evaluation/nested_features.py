@@ -62,9 +62,9 @@ def feature_table(
     lacking = sorted(set(needed) - set(place))
     if not lacking:
         return FeatureTable(material.features, place, material.layer)
-    found = _computed(bench, bench.frozen_ready(configuration, partition, material.layer), manifest, lacking)
+    computed = _computed(bench, bench.frozen_ready(configuration, partition, material.layer), manifest, lacking)
     place |= {view: len(place) + row for row, view in enumerate(lacking)}
-    return FeatureTable(torch.cat([material.features, found]), place, material.layer)
+    return FeatureTable(torch.cat([material.features, computed]), place, material.layer)
 
 
 def _computed(bench: Workbench, frozen: Frozen, manifest: pd.DataFrame, views: list[View]) -> torch.Tensor:

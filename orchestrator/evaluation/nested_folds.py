@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from orchestrator.results.names import counted
 from orchestrator.store.errors import Faults, InputError
 from orchestrator.store.record import short_hash
 from trainables.data.partition import Partition
@@ -30,7 +31,7 @@ def outer_folds(manifest: pd.DataFrame, partition: Partition, count: int, seed: 
     groups = np.unique(manifest["group"].to_numpy(dtype=object))
     if not LEAST_FOLDS <= count <= len(groups):
         raise InputError(
-            f"--nested {count}: expected {LEAST_FOLDS} to {len(groups)} outer folds, one group at least in each",
+            f"--nested {count}: expected {LEAST_FOLDS} to {len(groups)} outer folds, each with at least one group",
             f"--nested {min(5, len(groups))}",
         )
     labels = np.unique(manifest["label"].to_numpy(dtype=object))
@@ -38,22 +39,22 @@ def outer_folds(manifest: pd.DataFrame, partition: Partition, count: int, seed: 
     row = np.searchsorted(groups, manifest["group"].to_numpy(dtype=object))
     np.add.at(amounts, (row, np.searchsorted(labels, manifest["label"].to_numpy(dtype=object))), 1)
     held = (amounts > 0).sum(axis=0)
-    faults = Faults("nested evaluation")
+    faults = Faults("nested cross-validation")
     for name, number in zip(labels, held, strict=True):
         if number < LEAST_GROUPS:
             faults.add(
-                f"class {name!r} has {number} group{'' if number == 1 else 's'}, expected at least {LEAST_GROUPS}: one "
-                "to test on, one to train on, one to select on"
+                f"class {name!r} has {counted(number, 'group')}, expected at least {LEAST_GROUPS}: one to test on, one "
+                "to train on, one to select on"
             )
-    faults.raise_if_any("Add images of further groups.")
+    faults.raise_if_any("Add images of more groups.")
     fold = _dealt(groups, amounts, count, seed)
     for number in range(count):
         left = held - (amounts[fold == number] > 0).sum(axis=0)
         if (left < 2).any():
             name = labels[int(left.argmin())]
             raise InputError(
-                f"--nested {count}: outer fold {number + 1} leaves {int(left.min())} group of class {name!r}, expected "
-                "one to train on and one to select on",
+                f"--nested {count}: outer fold {number + 1} leaves {counted(int(left.min()), 'group')} of class "
+                f"{name!r}, expected one to train on and one to select on",
                 f"Ask for more folds: --nested {min(len(groups), max(count + 1, LEAST_GROUPS))}",
             )
     return [_inner(manifest, partition, frozenset(groups[fold == number]), seed + number) for number in range(count)]

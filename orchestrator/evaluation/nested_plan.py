@@ -34,7 +34,7 @@ from search_spaces.stored import read_configuration
 from trainables.data.manifest import read_manifest
 from trainables.data.partition import Partition, splits
 
-NESTED = "nested: mean over the repeats of what each outer fold selected, single models, no test-time views"
+NESTED = "nested: mean over the repeats that each outer fold selected, single models, no test-time augmentation"
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,17 @@ class NestedPlan:
         """What so many folds train, said before anything is opened."""
         if not self.searches:
             return (
-                f"{folds} outer folds of {self.work:,} epochs each are trained on this machine, one after the other: "
-                f"about {duration(folds * self._seconds())}, as long as the search took for as many images."
+                f"To train on this machine, one after the other: {counted(folds, 'outer fold')} of {self.work:,} "
+                f"epochs, about {duration(folds * self._seconds())} at the pace of the search."
             )
         spent = sum(one.spent for one in self.searches)
         seconds = self.summary.totals.seconds
         rules = " and ".join(one.words for one in self.searches)
         return (
-            f"Each of {folds} outer folds repeats the whole search, {rules}, on this machine: at most {self.work:,} "
-            f"epochs, all that its budget allows. The study's own took {spent:,} epochs and {duration(seconds)} of "
-            f"training, so about {folds * spent:,} epochs and {duration(folds * seconds)} are ahead. What is trained "
-            "lies in the cache until its fold is finished."
+            f"{counted_who(folds, 'outer fold', 'repeats', 'repeat')} the whole search, {rules}, on this machine: at "
+            f"most {self.work:,} epochs each, all that its budget allows. The study's own search took {spent:,} epochs "
+            f"and {duration(seconds)} of training, so expect about {folds * spent:,} epochs and "
+            f"{duration(folds * seconds)}. What a fold trains stays in the cache until it is finished."
         )
 
     def _seconds(self) -> float:
@@ -109,7 +109,7 @@ class NestedPlan:
 
 def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
     """Choose and check. Raises InputError for what cannot be nested."""
-    check_confusion(study.record.task, f"study {study.name}, nested evaluation")
+    check_confusion(study.record.task, f"study {study.name}, nested cross-validation")
     summary = summarise(study.storage)
     repeats_searches = any(one.proposer not in AT_ONCE for one in summary.searches)
     entries, notes = (_searched if repeats_searches else _candidates)(summary, options.partition)
@@ -141,15 +141,15 @@ def make_nested_plan(study: Study, options: NestedOptions) -> NestedPlan:
     made = NestedPlan(summary, manifest, partition, candidates, metric, *compared, folds, key, (), (), searches)
     if len(made.sealed):
         notes.append(
-            "The images of the study's test split are in the outer folds, and in the other folds they are trained on. "
-            "The primary test estimate is that of orch evaluate without --nested, and stays what it is."
+            "The outer folds include the images of the study's test split, and the other folds train on them. The "
+            "primary test estimate is still that of orch evaluate without --nested."
         )
     if not searches and any(c.configuration.image.standardisation == "train" for c in candidates):
         notes.append(
-            "The features are the study's: standardised by the mean and standard deviation of its training images, "
-            "without their labels, some of which are in the outer folds."
+            "The features are those of the study: its images were normalised by the mean and standard deviation of its "
+            "training images, some of which are in the outer folds. Labels had no part in that."
         )
-    notes.append("The folds' training images overlap, which the intervals do not count: they are rather too short.")
+    notes.append("The folds share training images. The intervals ignore this, so they are somewhat too narrow.")
     looks = tuple(_look(study, made, number) for number in range(len(folds)))
     return replace(made, looks=looks, notes=tuple(dict.fromkeys(notes)))
 
@@ -174,19 +174,19 @@ def _searched(summary: Summary, partition: str | None) -> tuple[list[Configurati
     """Ranked configurations of searches that decide, best first; and what is left out."""
     ranked, later, _ = _ranked(summary, partition)
     metric = selecting_metric(summary, None)
-    found = [entry for entry in ranked if entry.configuration.selection.metric == metric]
+    selecting = [entry for entry in ranked if entry.configuration.selection.metric == metric]
     notes = []
-    if others := len(ranked) - len(found):
+    if others := len(ranked) - len(selecting):
         told = counted_who(others, "configuration", "selects", "select")
-        notes.append(f"{told} by another metric than {metric}: trained, but not selected.")
+        notes.append(f"{told} by a metric other than {metric}: trained, but not selected.")
     if later:
         notes.append(f"Left out: {counted(later, 'configuration')} of later stages.")
-    if not found:
+    if not selecting:
         raise InputError(
-            f"study {summary.study.name!r}: no configuration that has all its repeats selects by {metric}",
+            f"study {summary.study.name!r}: no configuration with all its repeats finished selects by {metric}",
             f"orch table {summary.study.name} lists them",
         )
-    return found, notes
+    return selecting, notes
 
 
 def _candidates(summary: Summary, partition: str | None) -> tuple[list[ConfigurationSummary], list[str]]:
@@ -196,46 +196,48 @@ def _candidates(summary: Summary, partition: str | None) -> tuple[list[Configura
     heads = [entry for entry in ranked if entry.configuration.live.has_features]
     if not heads:
         raise InputError(
-            f"study {study!r}: every configuration unfreezes layers of its backbone or changes images anew; nested "
-            "evaluation trains heads on cached features alone",
+            f"study {study!r}: every configuration unfreezes layers of its backbone or augments images; nested "
+            "cross-validation only trains heads on cached features",
             f"orch search {study} BACKBONE --unfrozen 0 --augmentation none",
         )
     split_by_split = [entry for entry in heads if entry.configuration.image.standardisation == "each_split"]
     heads = [entry for entry in heads if entry not in split_by_split]
     if not heads:
         raise InputError(
-            f"study {study!r}: every configuration that trains a head alone standardises each split by its own mean "
-            "and std, and the folds of a nested evaluation are other splits",
+            f"study {study!r}: every configuration that trains only a head normalises each split by its own mean and "
+            "standard deviation, but the folds of nested cross-validation are other splits",
             f"orch search {study} BACKBONE --unfrozen 0 --set image.standardisation=train",
         )
     metric = selecting_metric(summary, None)
-    found = [entry for entry in heads if entry.configuration.selection.metric == metric]
-    if not found:
+    selecting = [entry for entry in heads if entry.configuration.selection.metric == metric]
+    if not selecting:
         raise InputError(
-            f"study {study!r}: no configuration that trains a head alone and has all its repeats selects by {metric}",
+            f"study {study!r}: no configuration that trains only a head, with all its repeats finished, selects by "
+            f"{metric}",
             f"orch table {study} lists them",
         )
     notes = []
     if deep := len(ranked) - len(heads) - len(split_by_split):
         best = ranked[0].configuration
-        told = "" if best.live.has_features else f" The best one, {describe_configuration(best)}, is among them."
+        told = "" if best.live.has_features else f" They include the best one, {describe_configuration(best)}."
         notes.append(
-            f"Left out: {deep} of {counted(len(ranked), 'configuration')}, which unfreeze layers or change images "
-            f"anew: this tests the selection among heads on cached features.{told}"
+            f"Left out: {deep} of {counted(len(ranked), 'configuration')}, because layers are unfrozen or images "
+            f"augmented. This tests the selection among heads on cached features.{told}"
         )
     if split_by_split:
+        lost = counted_who(len(split_by_split), "configuration", "that normalises", "that normalise")
         notes.append(
-            f"Left out: {counted(len(split_by_split), 'configuration')} that standardise each split by its own mean "
-            "and std: the folds are other splits."
+            f"Left out: {lost} each split by its own mean and standard deviation, because the folds are other splits."
         )
-    if others := len(heads) - len(found):
-        notes.append(f"Left out: {counted(others, 'configuration')} that select by another metric than {metric}.")
+    if others := len(heads) - len(selecting):
+        lost = counted_who(others, "configuration", "that selects", "that select")
+        notes.append(f"Left out: {lost} by a metric other than {metric}.")
     if later:
         notes.append(f"Left out: {counted(later, 'configuration')} of later stages.")
     if unfinished:
         every = len(ranked) + later + unfinished
-        notes.append(f"Left out: {unfinished} of {counted(every, 'configuration')}, which lack repeats.")
-    return found, notes
+        notes.append(f"Left out: {unfinished} of {counted(every, 'configuration')}, with repeats still missing.")
+    return selecting, notes
 
 
 def _ranked(summary: Summary, partition: str | None) -> tuple[list[ConfigurationSummary], int, int]:
@@ -245,13 +247,13 @@ def _ranked(summary: Summary, partition: str | None) -> tuple[list[Configuration
     every = [entry for entry in there if entry.rank is not None]
     if not every:
         raise InputError(
-            f"study {study!r} has no configuration with all its repeats yet, so there is no selection to repeat",
+            f"study {study!r}: no configuration has finished all its repeats yet, so there is no selection to repeat",
             f"orch status {study} says what is missing; orch resume {study} trains it",
         )
     if every[0].configuration.begins_from:
         raise InputError(
-            f"study {study!r}: the selected configuration, {describe_configuration(every[0].configuration)}, is a "
-            "later stage; nested evaluation repeats the selection among configurations that begin from nothing",
+            f"study {study!r}: the selected configuration, {describe_configuration(every[0].configuration)}, belongs "
+            "to a later stage; nested cross-validation repeats the selection among first-stage configurations only",
             f"orch evaluate {study} scores it on the test split",
         )
     ranked = [entry for entry in every if not entry.configuration.begins_from]
@@ -267,7 +269,7 @@ def _look(study: Study, plan: NestedPlan, number: int) -> Look:
         study=study.name,
         partition=plan.folds[number].id,
         configuration="",
-        name=f"nested evaluation, outer fold {number + 1} of {len(plan.folds)}",
+        name=f"nested cross-validation, outer fold {number + 1} of {len(plan.folds)}",
         repeats=plan.candidates[0].repeats,
         epochs=max(candidate.epochs for candidate in plan.candidates),
         primary=NESTED,

@@ -137,13 +137,13 @@ def read_fold(storage: Storage, key: str, number: int, partition: str) -> Finish
     try:
         meta, arrays = unpack(storage.read(path), path)
         if meta["partition"] != partition:
-            raise DamagedRecordError(f"{path} is of another division")
+            raise DamagedRecordError(f"{path} belongs to other folds")
         scores = {str(name): -np.inf if value is None else float(value) for name, value in meta["scores"].items()}
         repeats, epochs = (tuple(int(n) for n in meta[name]) for name in ("repeats", "epochs"))
         decisions, spent = (int(meta.get(name, 0)) for name in ("decisions", "epochs_trained"))
         logits, name = arrays["logits"], plain_text(str(meta.get("name", "")))
         if logits.dtype.kind != "f" or logits.ndim != 3 or len(logits) != len(repeats):
-            raise DamagedRecordError(f"{path} holds other predictions than a fold has")
+            raise DamagedRecordError(f"{path} does not hold the predictions of a fold")
         chosen = str(meta["configuration"])
         return FinishedFold(partition, chosen, repeats, epochs, scores, logits, decisions, spent, name)
     except FileNotFoundError:
@@ -159,10 +159,10 @@ def write_nested(storage: Storage, record: NestedRecord) -> None:
 
 def read_nested(storage: Storage) -> list[NestedRecord]:
     """All nested evaluations of a study, the oldest first; damaged ones are passed over, which is noted."""
-    found = []
+    records = []
     for name in storage.list(layout.RESULTS):
         if _RECORD.fullmatch(name):
             path = f"{layout.RESULTS}/{name}"
             with passed_over(storage, path):
-                found.append(parse_model(NestedRecord, storage.read(path), path))
-    return sorted(found, key=lambda record: record.created)
+                records.append(parse_model(NestedRecord, storage.read(path), path))
+    return sorted(records, key=lambda record: record.created)

@@ -190,8 +190,8 @@ class FoldSearch:
 
     def _is_busy(self) -> InputError:
         return InputError(
-            f"outer fold {self.fold.id} is being trained by another process, in {self.storage.root}",
-            "Wait for it; the same command then scores what it has found.",
+            f"another process is training outer fold {self.fold.id} in {self.storage.root}",
+            "Wait until it has finished; then the same command scores its results.",
         )
 
     def _outer(self, winner: ConfigurationSummary, outer: pd.DataFrame) -> tuple[tuple[int, ...], np.ndarray]:

@@ -11,7 +11,9 @@ from orchestrator.results.names import counted
 def nested_text(record: NestedRecord) -> str:
     """What a reader needs to judge the numbers; the record has all of them."""
     parts = [_heading(record), _pooled(record), secondary_lines(record.estimates[1:]), _folds(record)]
-    parts.append([f"Predictions: {record.predictions}. This is no configuration's test: nothing here can be selected."])
+    parts.append(
+        [f"Predictions: {record.predictions}. This tests the selection, not a configuration: select nothing by it."]
+    )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
@@ -20,13 +22,13 @@ def _heading(record: NestedRecord) -> list[str]:
     if record.searches:
         what = f"the whole search, {' and '.join(record.searches)}, with its decisions, and {what}"
     lines = [
-        f"Nested evaluation of study {record.study}: {len(record.folds)} outer folds, in each {what} among "
-        f"{counted(record.candidates, 'configuration')} is repeated without it",
+        f"Nested cross-validation of study {record.study}: {len(record.folds)} outer folds, each tested by repeating "
+        f"{what} among {counted(record.candidates, 'configuration')} on the other groups",
         f"{images_in(record.images, record.groups, record.group_meaning)}; each image is tested once",
     ]
     if record.test_looks:
         times = "once" if record.test_looks == 1 else f"{record.test_looks} times"
-        lines.append(f"The study's own test images: looked at {times}.")
+        lines.append(f"The study's own test images were looked at {times}.")
     if record.synthetic:
         lines.append("SYNTHETIC images: these numbers say nothing about real ones.")
     return [*lines, *(f"Note: {note}" for note in record.notes)]
@@ -48,8 +50,8 @@ def _folds(record: NestedRecord) -> list[str]:
         spent = [str(fold.decisions), f"{fold.epochs_trained:,}"] if record.searches else []
         rows.append([str(fold.number), str(fold.images), str(fold.groups), fold.name, inner, *scores, *spent])
     several = len({fold.configuration for fold in record.folds})
+    chosen = "the same configuration" if several == 1 else f"{several} different configurations"
     return [
-        f"Outer folds, which selected {counted(several, 'configuration')} in all. Inner scores were used to select, "
-        "hence optimistic.",
+        f"The outer folds selected {chosen}. Inner scores were used to select, so they are optimistic.",
         *table_lines(rows),
     ]

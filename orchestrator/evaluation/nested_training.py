@@ -104,7 +104,7 @@ class FoldTraining:
         bench = self.bench
         bench.remember(candidate.configuration for candidate in self.candidates)
         wanted = [segment for candidate in self.candidates for segment in _segments(candidate)]
-        found: dict[tuple[str, int], tuple[int, float]] = {}
+        best: dict[tuple[str, int], tuple[int, float]] = {}
         begun: dict[tuple[str, int], tuple[Lane, ...]] = {}
         for stack in divide_into_stacks(bench, wanted, workers=1):
             for segment in stack.segments():
@@ -113,14 +113,14 @@ class FoldTraining:
                 self._train(group)
                 for index, lane in enumerate(lanes):
                     key = lane.configuration.id, lane.repeat
-                    found[key] = _selected(group, index, self.by_valid)
+                    best[key] = _selected(group, index, self.by_valid)
                     begun[key] = tuple(lanes)
         scores = np.array(
-            [np.mean([found[c.configuration.id, repeat][1] for repeat in c.repeats]) for c in self.candidates]
+            [np.mean([best[c.configuration.id, repeat][1] for repeat in c.repeats]) for c in self.candidates]
         )
         selected = min(range(len(scores)), key=lambda n: (-scores[n], self.candidates[n].configuration.id))
         winner = self.candidates[selected]
-        epochs = {repeat: found[winner.configuration.id, repeat][0] for repeat in winner.repeats}
+        epochs = {repeat: best[winner.configuration.id, repeat][0] for repeat in winner.repeats}
         logits: dict[int, np.ndarray] = {}
         for together in dict.fromkeys(begun[winner.configuration.id, repeat] for repeat in winner.repeats):
             logits |= self._outer(winner, list(together), epochs)
@@ -133,14 +133,14 @@ class FoldTraining:
         places = {lane.repeat: n for n, lane in enumerate(lanes) if lane.configuration.id == winner.configuration.id}
         group = self._begin(lanes, winner.epochs)
         head = scoring_head(winner.configuration, features.shape[1], features.device)
-        found = {}
+        logits = {}
         for repeat in sorted(places, key=lambda repeat: epochs[repeat]):
             while group.epoch < epochs[repeat] and not group.is_done:
                 group.advance(0.0)
             weights = group.learner.weights_of(places[repeat])
             put(weights, head=head, body=None)
-            found[repeat] = head(features).cpu().numpy()
-        return found
+            logits[repeat] = head(features).cpu().numpy()
+        return logits
 
     def _begin(self, lanes: list[Lane], epochs: int) -> Group:
         configuration, device = lanes[0].configuration, self.bench.device

@@ -36,8 +36,8 @@ class Wanted:
             order = np.argsort(-scores, kind="stable")
             ranked, hits = scores[order], np.cumsum(positive[order])
             ends = np.append(ranked[1:] != ranked[:-1], True)
-            found = np.where(ends & (hits / np.arange(1, len(hits) + 1) >= self.share), hits, 0)
-            return float(np.nextafter(ranked[found.argmax()], -np.inf)) if found.any() else 1.0
+            enough = np.where(ends & (hits / np.arange(1, len(hits) + 1) >= self.share), hits, 0)
+            return float(np.nextafter(ranked[enough.argmax()], -np.inf)) if enough.any() else 1.0
         if self.target == "specificity":
             against = np.sort(scores[~positive])[::-1]
             allowed = math.floor((1 - self.share) * len(against) + 1e-9)
@@ -62,7 +62,7 @@ def parse_point(text: str, classes: Sequence[str], task: str, name: str | None) 
         )
     if name is None and task != "binary":
         raise InputError(
-            f"--at {text}: expected --class NAME, there are {len(classes)} classes and no positive one",
+            f"--at {text}: expected --class NAME as well, since none of the {len(classes)} classes is the positive one",
             f"One of: {', '.join(classes)}",
         )
     if name is not None and name not in classes:
@@ -76,9 +76,9 @@ def reached(
 ) -> tuple[NDArray[np.bool_], dict[str, float]]:
     """(calls bool [models, N], mean sensitivity and specificity); scores float [models, N], positive bool [N]."""
     called: NDArray[np.bool_] = scores > np.array(thresholds)[:, None]
-    found = {}
+    shares = {}
     if positive.any():
-        found["sensitivity"] = float(called[:, positive].mean())
+        shares["sensitivity"] = float(called[:, positive].mean())
     if (~positive).any():
-        found["specificity"] = float((~called[:, ~positive]).mean())
-    return called, found
+        shares["specificity"] = float((~called[:, ~positive]).mean())
+    return called, shares

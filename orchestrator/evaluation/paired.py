@@ -80,13 +80,13 @@ def _interval(
     if few:
         return None, listed([f"{classes[k]}: {count_of(int(held[k]), 'test group')}" for k in few])
     if too_few(images, together):
-        return None, "too few groups, or most images are in few of them"
+        return None, "too few groups, or most images lie in a few of them"
     weighting = weightings(images, together, DRAWS, seed)
     (wrong, right), (other_wrong, other_right) = (Drawn(resampled, weighting).of(name) for resampled in pair)
     low, high = limits(sign * (wrong - other_right), sign * (right - other_wrong))
     if not np.isfinite([low, high]).all():
         return None, "undefined in most draws"
     if high - low > WIDEST and name not in LOSSES:
-        return None, f"too few groups, the interval is wider than {WIDEST}"
+        return None, f"too few groups: the interval would be wider than {WIDEST}"
     groups = int((images > 0).any(axis=1).sum())
     return Interval(low=low, high=high, method=METHOD, groups=groups, draws=DRAWS), ""

@@ -84,7 +84,7 @@ def make_plan(study: Study, options: EvaluationOptions, summary: Summary | None 
     points = tuple(parse_point(text, entry.configuration.data.classes, task, options.at_class) for text in options.at)
     if options.at_class is not None and not points:
         raise InputError(
-            "--class names the class of an operating point: expected --at beside it", "--at specificity=0.95"
+            "--class names the class of an operating point: expected --at as well", "--at specificity=0.95"
         )
     columns = tuple(subgroup_column(split.test, name) for name in options.by)
     finals = results(study.storage, entry.partition, entry.id, entry.with_result)

@@ -52,23 +52,23 @@ def needed(plan: Plan, member: str = "") -> dict[str, Needed]:
     member: id of the plan's configuration where the look is that of an ensemble, whose members have files of their own.
     """
     exact = plan.tta.exact if plan.tta is not None else ()
-    found = {AS_THEY_ARE: Needed(predictions_of(plan.look.id, member), tuple(sorted({0, *exact})))}
+    sets = {AS_THEY_ARE: Needed(predictions_of(plan.look.id, member), tuple(sorted({0, *exact})))}
     of = f"{member}-" if member else ""
     if plan.tta is not None and not exact:
-        found[TTA] = _drawn(plan, TTA, f"{of}tta", plan.tta.same, plan.tta.count)
+        sets[TTA] = _drawn(plan, TTA, f"{of}tta", plan.tta.same, plan.tta.count)
     if plan.augmented is not None:
-        found[AUGMENTED] = _drawn(plan, AUGMENTED, f"{of}augmented", plan.augmented, 1)
-    return found
+        sets[AUGMENTED] = _drawn(plan, AUGMENTED, f"{of}augmented", plan.augmented, 1)
+    return sets
 
 
 def missing_of(wanted: Mapping[str, Needed], there: Mapping[str, Predicted]) -> dict[str, Needed]:
     """What is to be predicted; views that a set has already stay in it."""
-    found = {}
+    missing = {}
     for what, one in wanted.items():
         seen = there[what].views if what in there else ()
         if not set(one.views) <= set(seen):
-            found[what] = replace(one, views=tuple(sorted({*one.views, *seen})))
-    return found
+            missing[what] = replace(one, views=tuple(sorted({*one.views, *seen})))
+    return missing
 
 
 def _drawn(plan: Plan, purpose: str, name: str, same: Augmentation, count: int) -> Needed:
@@ -79,12 +79,11 @@ def _drawn(plan: Plan, purpose: str, name: str, same: Augmentation, count: int) 
 def cost_in_words(plan: Plan, missing: Mapping[str, Needed]) -> str:
     """What goes through the network."""
     versions = {what: len(one.views) for what, one in missing.items()}
-    upright = "1 upright" if versions.get(AS_THEY_ARE) == 1 else f"{versions.get(AS_THEY_ARE)} flips and turns"
-    said = {AS_THEY_ARE: upright, TTA: f"{versions.get(TTA)} drawn views", AUGMENTED: "1 augmented"}
+    upright = "1 upright" if versions.get(AS_THEY_ARE) == 1 else f"{versions.get(AS_THEY_ARE)} flips and rotations"
+    said = {AS_THEY_ARE: upright, TTA: f"{versions.get(TTA)} random views", AUGMENTED: "1 augmented"}
     told = ", ".join(said[what] for what in versions)
     images, count, repeats = (len(plan.split.test), sum(versions.values()), len(plan.repeats))
-    passes = f"Passes of the network: {images * count:,} images ({images:,} × {count}: {told})"
-    return f"{passes}, for {counted(repeats, 'repeat')} each."
+    return f"To predict: {images * count:,} images ({images:,} × {count}: {told}), by {counted(repeats, 'repeat')}."
 
 
 def stored(storage: Storage, plan: Plan, one: Needed) -> Predicted | None:
@@ -119,9 +118,9 @@ def make(
     if odd.any():
         files = plan.split.test["file"].to_numpy()[odd]
         raise InputError(
-            f"{len(files)} of {len(odd)} test images are predicted as no numbers, for instance {files[0]}: expected "
-            "finite outputs of every repeat",
-            "Look at these files; where it is all of them, the weights have exploded: evaluate another with "
+            f"the network's outputs are not finite for {len(files)} of {counted(len(odd), 'test image')}, for instance "
+            f"{files[0]}: expected finite outputs of every repeat",
+            "Look at these files. If it is all of them, the weights have exploded: evaluate another configuration with "
             "--configuration ID.",
         )
     content = predictions_bytes(plan.look.id, plan.split.test, logits, plan.repeats, one.views, plan.classes)
@@ -133,8 +132,8 @@ Mean = Callable[[str, tuple[int, ...]], Units]
 """Units of a set of predictions, with the mean of their probabilities over these views."""
 
 
-def units_of(plan: Plan, found: Mapping[str, Predicted]) -> Mean:
-    return lambda what, views: Scored.of(plan.split.test, *found[what]).units(views)
+def units_of(plan: Plan, sets: Mapping[str, Predicted]) -> Mean:
+    return lambda what, views: Scored.of(plan.split.test, *sets[what]).units(views)
 
 
 def tta_seen(plan: Plan, mean: Mean, paths: Mapping[str, str]) -> Seen | None:

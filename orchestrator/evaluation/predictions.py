@@ -74,7 +74,7 @@ def read_predictions(
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedRecordError(f"{path} does not hold predictions of look {look}: {first_line(error)}") from error
     if meta.get("look") != look or meta.get("repeats") != list(repeats) or order.tolist() != images["content"].tolist():
-        raise DamagedRecordError(f"predictions of look {look} are of other images or models")
+        raise DamagedRecordError(f"the predictions of look {look} belong to other images or models")
     return logits, views
 
 

@@ -29,12 +29,12 @@ class Ranking:
         precision unseen others stand last both times, since the first few places alone would decide it. Equal scores
         are one step of the curves, as in scikit-learn. NaN where one of the two sides has no weight.
         """
-        found = np.full((2, 2, len(weights)), np.nan)
+        both = np.full((2, 2, len(weights)), np.nan)
         step = max(1, CHUNK_VALUES // len(self.order))
         for start in range(0, len(weights), step):
             rows = slice(start, start + step)
-            found[:, :, rows] = self._areas(weights[rows], positives[rows], negatives[rows])
-        return found[0], found[1]
+            both[:, :, rows] = self._areas(weights[rows], positives[rows], negatives[rows])
+        return both[0], both[1]
 
     def _areas(self, weights: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> Floats:
         ordered = weights[:, self.group]
@@ -55,5 +55,5 @@ class Ranking:
             averages.append(first + np.einsum("ds,ds->d", hits, precision) + foot)
         with np.errstate(invalid="ignore", divide="ignore"):
             areas = np.stack([ahead, (seen + positives) * (count - seen + negatives) - before]) / pairs
-            found = np.stack([areas, np.stack(averages) / (seen + positives)])
-        return np.where((pairs > 0) & (seen + positives > 0), np.minimum(found, 1.0), np.nan)
+            both = np.stack([areas, np.stack(averages) / (seen + positives)])
+        return np.where((pairs > 0) & (seen + positives > 0), np.minimum(both, 1.0), np.nan)

@@ -223,8 +223,8 @@ def absent_kinds(groups: int) -> str:
     if not 0 < groups < ENOUGH_GROUPS:
         return ""
     return (
-        f"A kind of patient rarer than one in {max(2, round(groups / 3))} may be absent from "
-        f"{groups} test group{'' if groups == 1 else 's'}; intervals do not tell of it."
+        f"A kind of patient rarer than one in {max(2, round(groups / 3))} may be missing from "
+        f"{groups} test group{'' if groups == 1 else 's'}, and no interval shows that."
     )
 
 
@@ -249,10 +249,10 @@ def read_evaluation(storage: Storage, look: str) -> EvaluationRecord:
 
 def read_evaluations(storage: Storage) -> list[EvaluationRecord]:
     """All evaluations of a study, the first look first; damaged ones are passed over, which is noted."""
-    found = []
+    records = []
     for name in storage.list(layout.RESULTS):
         match = _RECORD.fullmatch(name)
         if match:
             with passed_over(storage, path_of(match[1])):
-                found.append(read_evaluation(storage, match[1]))
-    return sorted(found, key=lambda record: (record.number, record.created))
+                records.append(read_evaluation(storage, match[1]))
+    return sorted(records, key=lambda record: (record.number, record.created))

@@ -46,25 +46,25 @@ class Resampled:
         """Name → float64 [models], of all groups once."""
         even = Weighting.even(self.units.groups, self.units.classes)
         counts = self.weighted_counts(even)[0]
-        found = {name: of_counts(counts, name) for name in counted_names(self.units.classes)}
-        found |= {name: values[0] for name, values in self.averaged(even).items()}
+        by_name = {name: of_counts(counts, name) for name in counted_names(self.units.classes)}
+        by_name |= {name: values[0] for name, values in self.averaged(even).items()}
         each = [self.ranked(even, number) for number in range(self.units.classes)]
         for metric in RANKED:
             values = np.stack([one[metric][0] for one in each])
-            found |= {f"{metric}/{number}": value for number, value in enumerate(values)}
-            found[metric] = mean_of_defined(values, axis=0) if self.positive is None else values[self.positive]
-        return {name: values[0] for name, values in found.items()} | self._calibration_errors()
+            by_name |= {f"{metric}/{number}": value for number, value in enumerate(values)}
+            by_name[metric] = mean_of_defined(values, axis=0) if self.positive is None else values[self.positive]
+        return {name: values[0] for name, values in by_name.items()} | self._calibration_errors()
 
     def against(self, number: int) -> Resampled:
         """One class (number 1) against the rest (number 0), for metrics of counts and of ranks."""
-        found = copy.copy(self)
+        pair = copy.copy(self)
         own = self.counts[..., number, number]
         truth, predicted = self.counts[..., number, :].sum(axis=-1), self.counts[..., :, number].sum(axis=-1)
         rest = self.counts.sum(axis=(-2, -1)) - truth - predicted + own
-        found.counts = np.stack([rest, predicted - own, truth - own, own], axis=-1).reshape(*own.shape, 2, 2)
-        found._rankings = [[model[number]] * 2 for model in self._rankings]
-        found.positive = 1
-        return found
+        pair.counts = np.stack([rest, predicted - own, truth - own, own], axis=-1).reshape(*own.shape, 2, 2)
+        pair._rankings = [[model[number]] * 2 for model in self._rankings]
+        pair.positive = 1
+        return pair
 
     def weighted_counts(self, weighting: Weighting) -> Floats:
         """Confusion counts float64 [2, draws, models, K, K], with unseen images predicted wrong, then right."""
@@ -74,8 +74,8 @@ class Resampled:
         right = np.eye(classes)
         wrong = (1 - right) / (classes - 1) if classes > 1 else right
         unseen = weighting.unseen[:, :, None]
-        found: Floats = np.stack([counts + (unseen * spread)[:, None] for spread in (wrong, right)])
-        return found
+        both: Floats = np.stack([counts + (unseen * spread)[:, None] for spread in (wrong, right)])
+        return both
 
     def averaged(self, weighting: Weighting) -> dict[str, Floats]:
         """Log loss and Brier score of plain and of scaled probabilities, name → float64 [2, draws, models]: unseen
@@ -84,7 +84,7 @@ class Resampled:
         unseen = weighting.unseen.sum(axis=1)[:, None]
         weights = weighting.groups * self.base
         total = (weights @ self._sizes)[:, None] + unseen
-        found = {}
+        by_name = {}
         for suffix, chances in self._chances.items():
             for name, metric in (("log_loss", calibration.log_losses), ("brier", calibration.brier)):
                 losses = metric(chances, truth)
@@ -92,8 +92,8 @@ class Resampled:
                 # the log loss has no bound: all that is unseen is as bad as the worst image
                 worst = losses.max(axis=1) if name == "log_loss" else 1.0 if self.units.classes == 2 else 2.0
                 seen = weights @ sums.T
-                found[f"{name}{suffix}"] = np.stack([seen + unseen * worst, seen]) / total
-        return found
+                by_name[f"{name}{suffix}"] = np.stack([seen + unseen * worst, seen]) / total
+        return by_name
 
     def ranked(self, weighting: Weighting, number: int) -> dict[str, Floats]:
         """ROC area and average precision of a class, name → float64 [2, draws, models]: unseen images wrong, right."""
@@ -126,9 +126,9 @@ def of_counts(counts: np.ndarray, name: str) -> Floats:
     if metric == "f1":
         return np.asarray(f1(counts)[..., int(number)], dtype=np.float64)
     hits, trials = (part[..., int(number)] for part in hits_and_trials(counts)[metric])
-    found = np.full(hits.shape, np.nan)
-    np.divide(hits, trials, out=found, where=trials > 0)
-    return found
+    shares = np.full(hits.shape, np.nan)
+    np.divide(hits, trials, out=shares, where=trials > 0)
+    return shares
 
 
 def mean_of_defined(values: np.ndarray, axis: int) -> Floats:

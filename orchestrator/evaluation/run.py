@@ -66,7 +66,7 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
     near = open_storage(study.place.parent)
     deviation: float | None
     wanted, earlier = needed(plan), _earlier(study, plan)
-    there = {what: found for what, one in wanted.items() if (found := stored(study.storage, plan, one)) is not None}
+    there = {what: kept for what, one in wanted.items() if (kept := stored(study.storage, plan, one)) is not None}
     if missing := missing_of(wanted, there if earlier is not None else {}):
         bench, models = models_of(study, plan, options, cache, show, progress)
         largest = max(model.deviation for model in models)
@@ -86,7 +86,8 @@ def evaluate(study: Study, options: EvaluationOptions, cache: Path, show: Show, 
         assert earlier is not None
         deviation = earlier.deviation
         show(
-            "These models were evaluated on these images before: their stored predictions are scored, no further look."
+            "These models were evaluated on these images before. Their stored predictions are scored; "
+            "this is no further look."
         )
     record = _scored(study, near, plan, there, deviation, earlier)
     write_evaluation(study.storage, record)
@@ -101,13 +102,13 @@ def models_of(
     prepared = reopen(study, root_of(study, options.data_root, cache, show), cache)
     if not prepared.data_root.is_dir() and plan.tested.root is None:
         raise InputError(
-            f"the images of study {study.name!r} are not here: expected a folder {prepared.data_root}",
+            f"the images of study {study.name!r} are not on this machine: expected a folder {prepared.data_root}",
             f"orch evaluate {study.name} --data-root DIR",
         )
     weights = find_weights([entry.configuration], plan.summary.searches, options.weights)
     bench = open_bench(study.storage, Places.here(prepared.data_root, cache, weights))
     show(f"{plan.choice.name} ({entry.id}), {plan.choice.how}: {counted(len(plan.repeats), 'repeat')}.")
-    found = trained(
+    models = trained(
         bench,
         entry.partition,
         entry.id,
@@ -117,11 +118,11 @@ def models_of(
         telling(show, bench.device),
     )
     if options.keep_bytes:
-        for repeat, model in found.items():
+        for repeat, model in models.items():
             keep_trained(bench, entry.partition, entry.id, [model], int(plan.finals[repeat].meta["epochs"]))
         order = [*parents_needed(plan.summary), entry.id, *(one.id for one in plan.summary.configurations)]
         retain(study.storage, entry.partition, list(dict.fromkeys(order)), options.keep_bytes)
-    return bench, list(found.values())
+    return bench, list(models.values())
 
 
 def looking(study: Study, beside: Storage, plan: Plan) -> str:
@@ -130,8 +131,8 @@ def looking(study: Study, beside: Storage, plan: Plan) -> str:
     number = [look.id for look in looks].index(plan.look.id) + 1
     count = f"{len(plan.split.test)} test images"
     if number == 1:
-        return f"First look at {count}. The estimate that counts, fixed now: {PRIMARY}."
-    return f"Look {number} at {count}: the first one evaluated {looks[0].name} of study {looks[0].study}."
+        return f"First look at {count}. The estimate that counts is fixed now: {PRIMARY}."
+    return f"Look {number} at {count}. The first one evaluated {looks[0].name} of study {looks[0].study}."
 
 
 def _earlier(study: Study, plan: Plan) -> EvaluationRecord | None:
@@ -144,14 +145,14 @@ def _scored(
     study: Study,
     near: Storage,
     plan: Plan,
-    found: Mapping[str, Predicted],
+    predicted: Mapping[str, Predicted],
     deviation: float | None,
     earlier: EvaluationRecord | None,
 ) -> EvaluationRecord:
     entry = plan.choice.entry
-    test = Scored.of(plan.split.test, *found[AS_THEY_ARE])
+    test = Scored.of(plan.split.test, *predicted[AS_THEY_ARE])
     valid = Scored.of(plan.split.valid, np.stack([record.logits for record in plan.finals.values()])[:, :, None])
-    seed, mean = int(plan.look.test_set[:8], 16), units_of(plan, found)
+    seed, mean = int(plan.look.test_set[:8], 16), units_of(plan, predicted)
     paths = {what: one.path for what, one in needed(plan).items()}
     seen = tta_seen(plan, mean, paths), augmented_seen(plan, mean, paths)
     scored = beside(plan, estimates(test, valid, plan.classes, seed, *seen), test.units(), valid.units())
@@ -197,16 +198,19 @@ def _notes(plan: Plan, diverged: tuple[int, ...], deviation: float | None, separ
         notes.append(f"{said[0].upper()}{said[1:]}.")
     if diverged:
         of = counted(len(plan.repeats), "repeat")
-        notes.append(f"{len(diverged)} of {of} diverged; what diverged predicts untrained and counts so.")
+        notes.append(
+            f"{len(diverged)} of {of} diverged. The score includes diverged repeats, with their untrained network."
+        )
     if deviation is None:
-        notes.append("Trained again with other bits than in the search: another epoch would be selected now.")
+        notes.append("Training again did not reproduce the search exactly: another epoch would be selected now.")
     elif deviation > 0:
         notes.append(
-            f"Trained again with other bits than in the search: logits of valid images differ by up to {deviation:.2g}."
+            "Training again did not reproduce the search exactly: logits of valid images differ by up to "
+            f"{deviation:.2g}."
         )
     if separated:
         notes.append(
-            f"{separated} of {len(plan.repeats)} repeats predict every valid image right, so that no temperature can "
-            "be fitted: do not rely on their scores after temperature."
+            f"{separated} of {counted(len(plan.repeats), 'repeat')} classified every valid image correctly, so no "
+            "temperature can be fitted: do not rely on these scores after temperature scaling."
         )
     return tuple(notes)

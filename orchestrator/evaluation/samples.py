@@ -26,8 +26,8 @@ class Units:
     @property
     def predicted(self) -> Integers:
         """int64 [models, N]."""
-        found: Integers = self.chances.argmax(axis=-1)
-        return found
+        called: Integers = self.chances.argmax(axis=-1)
+        return called
 
     @property
     def classes(self) -> int:
@@ -45,9 +45,9 @@ class Units:
 
     def per_class(self) -> Integers:
         """Units of each group and class, int64 [groups, K]."""
-        found = np.zeros((self.groups, self.classes), dtype=np.int64)
-        np.add.at(found, (self.group, self.truth), 1)
-        return found
+        held = np.zeros((self.groups, self.classes), dtype=np.int64)
+        np.add.at(held, (self.group, self.truth), 1)
+        return held
 
     def even_base(self) -> Floats:
         """What an image of each group counts where groups count alike, float64 [groups]; 1 in the mean over images."""

@@ -32,7 +32,7 @@ _NAMES = {
 }
 _CLASS_TABLES = (("recall", "specificity", "precision", "npv"), ("f1", "roc_auc", "average_precision"))
 _BRIEF = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
-_FEW = f"a class that is counted has fewer than {LEAST_GROUPS} test groups"
+_FEW = f"a class in this metric has fewer than {LEAST_GROUPS} test groups"
 _MARKS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -43,7 +43,9 @@ def as_text(record: EvaluationRecord) -> str:
     parts = [_heading(record), _primary(record), beside]
     parts += [point_lines(point) for point in record.operating_points]
     parts += [subgroup_lines(part) for part in record.subgroups]
-    parts.append([f"Predictions, in the study's folder: {record.predictions}. Test images {record.looked_at}."])
+    parts.append(
+        [f"Predictions, in the study's folder: {record.predictions}. The test images were {record.looked_at}."]
+    )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
@@ -54,7 +56,9 @@ def _heading(record: EvaluationRecord) -> list[str]:
         f"{images_in(record.images, record.groups, record.group_meaning)}; {record.looked_at}",
     ]
     if record.external:
-        lines.append(f"External images: {record.external}. Thresholds and temperatures are of the study's valid split.")
+        lines.append(
+            f"External images: {record.external}. Thresholds and temperatures were chosen on the study's valid split."
+        )
     if record.synthetic:
         lines.append("SYNTHETIC images: these numbers say nothing about real ones.")
     if record.first:
@@ -74,7 +78,7 @@ def estimate_lines(estimate: Estimate, groups: int) -> list[str]:
         *_level_lines(estimate.image, estimate.even),
     ]
     if estimate.group is None:
-        return [*lines, "", f"Per group: none, {estimate.no_group}."]
+        return [*lines, "", f"No scores per group: {estimate.no_group}."]
     return [*lines, *_level_lines(estimate.group)]
 
 
@@ -84,7 +88,7 @@ def _level_lines(level: Level, even: Level | None = None) -> list[str]:
     notes: dict[str, str] = {}
     rows = [[metric_name(name), *_cells(score, notes)] for name, score in level.overall.items()]
     if even is not None:
-        lines[-1] += "; tables of classes: mean over images"
+        lines[-1] += "; class tables: mean over images"
         others = (_cells(score, notes) for score in even.overall.values())
         rows = [[*row, f"{value} {limits}".rstrip()] for row, (value, _, limits) in zip(rows, others, strict=True)]
         rows.insert(0, ["", "mean over images", "", "", "mean over groups"])
@@ -135,7 +139,7 @@ def metric_name(name: str) -> str:
     """As shown to a reader: "Matthews correlation" for "mcc"."""
     plain = name.removesuffix("_scaled")
     shown = _NAMES.get(plain, plain.replace("_", " "))
-    return shown if plain == name else f"{shown} after temperature"
+    return shown if plain == name else f"{shown} after temperature scaling"
 
 
 def _cells(score: Score, notes: dict[str, str]) -> list[str]:

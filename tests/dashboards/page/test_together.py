@@ -67,7 +67,7 @@ def test_an_ensemble_stands_in_the_answer_and_its_test_in_the_test(tmp_path: Pat
         operating_points=single.operating_points,
         single_operating_points=single.operating_points,
         subgroups=single.subgroups,
-        said="Not shown to be better than its best member by accuracy.",
+        said="By accuracy, the ensemble is not shown to be better than its best member.",
         created=NOW,
     )
     write_ensemble_evaluation(storage, record)

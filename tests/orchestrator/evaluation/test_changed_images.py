@@ -146,9 +146,7 @@ def test_the_clean_score_is_the_same_bit_for_bit_and_all_of_it_is_one_look(evalu
     everything = evaluated.evaluate(augmented=NOISY, tta=Views(NOISY, 2))
     told = " ".join(evaluated.said)
     assert "First look at 10 test images" in told
-    assert (
-        "Passes of the network: 40 images (10 × 4: 1 upright, 2 drawn views, 1 augmented), for 3 repeats each." in told
-    )
+    assert "To predict: 40 images (10 × 4: 1 upright, 2 random views, 1 augmented), by 3 repeats." in told
     assert (everything.number, everything.looks) == (1, 1)
     path = evaluated.study.place.path / everything.predictions
     clean = path.read_bytes()
@@ -176,7 +174,7 @@ def test_what_was_predicted_stays_and_more_is_no_further_look(
     assert "no further look" in " ".join(evaluated.said)
     assert {one.name for one in again.estimates} == {one.name for one in more.estimates}
     longer = evaluated.evaluate(tta=Views(NOISY, 3))
-    assert "30 images (10 × 3: 3 drawn views)" in " ".join(evaluated.said)
+    assert "30 images (10 × 3: 3 random views)" in " ".join(evaluated.said)
     assert len(longer.estimates) == 10
     changes = next(one.tta for one in longer.estimates if one.views == 3)
     assert changes is not None
@@ -223,7 +221,7 @@ def test_the_command_shows_both_scores_with_their_names(evaluated: EvaluatedStud
     assert told.stdout.startswith(as_text(record))
     table = told.stdout[told.stdout.index("Secondary estimates") :].split("\n\n")[0].splitlines()
     assert [line.split("  ")[1] for line in table[2:7]] == [
-        "mean over the repeats, single models, no test-time views (primary)",
+        "mean over the repeats, single models, no test-time augmentation (primary)",
         "ensemble of the repeats",
         "single models, mean over 2 views (flips)",
         "ensemble of the repeats, mean over 2 views (flips)",
@@ -241,23 +239,23 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("--tta", "flip"), "found 'flip'; did you mean 'flips'?"),
     (
         ("--augmented", "noise,cutmix"),
-        "--augmented: expected augmentations that change an image by itself, found cutmix",
+        "--augmented: expected augmentations of single images, found cutmix",
     ),
-    (("--tta", "mixup"), "--tta: expected augmentations that change an image by itself, found mixup, which mixes"),
+    (("--tta", "mixup"), "--tta: expected augmentations of single images, found mixup, which mixes"),
     (("--tta", "feature_mixup"), "found feature_mixup, which mixes images"),
-    (("--augmented", ""), "--augmented: expected some of none, crop"),
-    (("--augmented", "none,noise"), "(none alone), found none,noise"),
+    (("--augmented", ""), "--augmented: expected one or more of none, crop"),
+    (("--augmented", "none,noise"), "(none only by itself), found none,noise"),
     (("--tta", "flips,dihedral"), 'expected "dihedral" without "flips", found flips, dihedral'),
     (("--tta", "noise,noise"), "expected each augmentation once"),
-    (("--views", "0"), "--views 0: expected 2 to 8, as many as dihedral makes of an image"),
+    (("--views", "0"), "--views 0: expected 2 to 8, as dihedral makes 8 views of an image"),
     (("--tta", "flips", "--views", "5"), "--views 5: expected 2 to 4"),
     (("--tta", "noise", "--views", "0"), "--views 0: expected 1 or more, found 0"),
-    (("--tta", "none", "--views", "4"), "--views 4: expected --tta with it, found none"),
+    (("--tta", "none", "--views", "4"), "--views 4: expected --tta as well, found none"),
     (("--set", "augmentation.noise=0.1"), "--set augmentation.noise: expected --augmented or --tta with"),
     (("--augmented", "noise", "--set", "augmentation.hue=0.1"), "that uses it, found noise"),
     (("--augmented", "noise", "--set", "augmentation.noise=0.1,0.2"), "expected one value, found 2"),
     (("--augmented", "noise", "--set", "augmentation.noise=7"), "expected a number from 0 to 1, found 7"),
-    (("--augmented", "noise", "--set", "optimiser.lr=0.1"), "expected a strength of an augmentation"),
+    (("--augmented", "noise", "--set", "optimiser.lr=0.1"), "expected the strength of an augmentation"),
     (("--nested", "2", "--augmented", "noise", "--tta", "none"), "--tta, --augmented: not with --nested"),
 ]
 

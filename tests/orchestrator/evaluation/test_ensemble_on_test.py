@@ -79,7 +79,7 @@ def test_an_ensemble_is_tested_beside_the_single_configuration(evaluated: Evalua
     assert "best mean loss" in single.chosen
     assert (record.number, record.looks, record.models) == (2, 2, 6)
     assert record.first.startswith(single.name)
-    assert any(line.startswith("Look 2 at 10 test images: the first one evaluated") for line in said)
+    assert any(line.startswith("Look 2 at 10 test images. The first one evaluated") for line in said)
     assert record.deviation == 0.0
     chances = np.zeros((10, 3))
     for member in ensemble.counting:
@@ -150,7 +150,7 @@ def test_points_parts_and_views_are_those_of_a_configuration_and_no_further_look
 
     later, said = opened(evaluated, ensemble.id, tta=EIGHT)
     assert (later.look, later.looks) == (first.look, 2), "the look that there is"
-    assert any("(10 × 8: 8 flips and turns), for 3 repeats" in line for line in said)
+    assert any("(10 × 8: 8 flips and rotations), by 3 repeats" in line for line in said)
     assert (later.operating_points, later.subgroups) == (first.operating_points, first.subgroups), "kept"
     (views,) = later.others
     mean = np.mean([together(evaluated, ensemble, later, view) for view in range(8)], axis=0)
@@ -184,9 +184,9 @@ def test_nothing_is_opened_where_a_member_has_gone_on(evaluated: EvaluatedStudy)
     write_ensemble(
         evaluated.study.storage, ensemble.model_copy(update={"id": "f" * 12, "members": (moved, ensemble.members[1])})
     )
-    with pytest.raises(InputError, match="at other epochs than the study has now") as raised:
+    with pytest.raises(InputError, match="got its weight from other epochs of repeats") as raised:
         opened(evaluated, "ffff")
-    assert "orch ensemble tiny chooses anew" in raised.value.advice
+    assert "Choose an ensemble again: orch ensemble tiny" in raised.value.advice
     assert read_evaluations(evaluated.study.storage) == []
     assert evaluated.study.storage.list("results/looks") == []
 
@@ -197,7 +197,7 @@ def test_an_ensemble_that_is_not_there(evaluated: EvaluatedStudy) -> None:
     assert raised.value.advice == "orch ensemble tiny makes one"
     found = made(evaluated).id
     near = found[:5] + ("0" if found[5] != "0" else "1") + found[6:]
-    with pytest.raises(InputError, match=f"there: {found}; did you mean '{found}'"):
+    with pytest.raises(InputError, match=f"the study has {found}; did you mean '{found}'"):
         opened(evaluated, near)
 
 
@@ -281,11 +281,15 @@ def test_pairs_gain_over_apart_and_few_groups_have_no_interval() -> None:
 @pytest.mark.parametrize(
     ("over", "own", "told"),
     [
-        (None, None, "Whether it is better by macro F1 is not known"),
-        ((-0.2, -0.1), None, "Worse than its best member by macro F1."),
-        ((-0.1, 0.1), None, "Not shown to be better than its best member by macro F1."),
-        ((0.1, 0.2), (-0.1, 0.2), "Better than one model of its best member by macro F1; not shown to be better than"),
-        ((0.1, 0.2), (0.1, 0.2), "Better than its best member by macro F1."),
+        (None, None, "By macro F1, it is not known whether the ensemble is better"),
+        ((-0.2, -0.1), None, "By macro F1, the ensemble is worse than its best member."),
+        ((-0.1, 0.1), None, "By macro F1, the ensemble is not shown to be better than its best member."),
+        (
+            (0.1, 0.2),
+            (-0.1, 0.2),
+            "By macro F1, the ensemble is better than one model of its best member, but not shown to be",
+        ),
+        ((0.1, 0.2), (0.1, 0.2), "By macro F1, the ensemble is better than its best member."),
     ],
 )
 def test_the_verdict(over: tuple[float, float] | None, own: tuple[float, float] | None, told: str) -> None:

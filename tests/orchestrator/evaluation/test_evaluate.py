@@ -36,7 +36,9 @@ def test_the_best_configuration_is_evaluated_and_the_record_says_how(evaluated: 
     ]
     assert read_evaluations(evaluated.study.storage) == [record]
     assert "First look at 10 test images" in " ".join(evaluated.said)
-    assert any(one.startswith("The weights of 3 repeats are not kept: trained again from") for one in evaluated.said)
+    assert any(
+        one.startswith("The weights of 3 repeats were not kept. They are trained again from") for one in evaluated.said
+    )
 
 
 def test_scores_are_those_of_the_predictions(evaluated: EvaluatedStudy) -> None:
@@ -118,15 +120,15 @@ def test_training_needs_no_test_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"configuration": "zzz"}, "0 fit"),
-        ({"configuration": ""}, "2 fit"),
-        ({"partition": "zzz"}, "expected the beginning of one partition's id"),
+        ({"configuration": "zzz"}, "0 match"),
+        ({"configuration": ""}, "2 match"),
+        ({"partition": "zzz"}, "expected the beginning of exactly one partition id, 0 match"),
         ({"at": ("specificity=95%",), "at_class": "few"}, "expected specificity=SHARE"),
         ({"at": ("specificity=1.2",), "at_class": "few"}, "above 0 and up to 1"),
-        ({"at": ("specificity=0.9",)}, "expected --class NAME, there are 3 classes"),
+        ({"at": ("specificity=0.9",)}, "expected --class NAME as well, since none of the 3 classes"),
         ({"at": ("specificity=0.9",), "at_class": "nobody"}, "expected a class of the study"),
-        ({"at_class": "few"}, "expected --at beside it"),
-        ({"by": ("scanner",)}, "expected another column"),
+        ({"at_class": "few"}, "expected --at as well"),
+        ({"by": ("scanner",)}, "expected a column of the study's table"),
         ({"data_root": Path("/nowhere")}, "expected a folder /nowhere"),
     ],
 )
@@ -144,7 +146,7 @@ def test_nothing_finished_and_no_test_split_are_plain_sentences(evaluated: Evalu
     (evaluated.study.place.path / layout.BUNDLES / evaluated.tiny.partition).rename(
         evaluated.study.place.path / layout.BUNDLES / partition
     )
-    with pytest.raises(InputError, match="no configuration with all its repeats yet"):
+    with pytest.raises(InputError, match="no configuration has finished all its repeats yet"):
         evaluated.evaluate(partition=evaluated.tiny.partition)
     with pytest.raises(InputError, match="has no test images"):
         evaluated.evaluate(partition=partition, configuration=evaluated.ranked[0])

@@ -35,7 +35,7 @@ def test_intervals_need_groups_and_reasons_name_the_class() -> None:
     assert few.overall["accuracy"].interval is None
     assert few.overall["accuracy"].reason == f"B: {LEAST_GROUPS - 1} test groups"
     own = few.classes[0].scores
-    assert own["recall"].reason == "too few groups, the interval is wider than 0.4", "it counts images of A alone"
+    assert own["recall"].reason == "too few groups: the interval would be wider than 0.4", "it counts images of A alone"
     assert own["specificity"].reason == f"B: {LEAST_GROUPS - 1} test groups", "its specificity those of B"
     many = level(many_groups(8 * LEAST_GROUPS, 2), Asked(("A", "B"), draws=50))
     assert many.overall["accuracy"].interval is not None
@@ -99,7 +99,7 @@ def test_the_command_prints_a_table_or_json(evaluated: EvaluatedStudy) -> None:
         "few: 2 test groups",
         "mean over images",
         "mean over groups",
-        "may be absent from 6 test groups",
+        "may be missing from 6 test groups",
     ):
         assert part in told.stdout, part
     assert "First look" in told.stderr
@@ -117,7 +117,7 @@ def test_the_command_prints_a_table_or_json(evaluated: EvaluatedStudy) -> None:
 def test_reasons_stand_once_below_their_table(evaluated: EvaluatedStudy) -> None:
     text = as_text(evaluated.evaluate(tta=None))
     assert text.count("few: 2 test groups, many: 2 test groups, some: 2 test groups") == 2
-    assert text.count(f"a class that is counted has fewer than {LEAST_GROUPS} test groups") == 3
+    assert text.count(f"a class in this metric has fewer than {LEAST_GROUPS} test groups") == 3
 
 
 def test_where_every_valid_image_is_right_no_temperature_is_to_be_relied_on(
@@ -126,7 +126,7 @@ def test_where_every_valid_image_is_right_no_temperature_is_to_be_relied_on(
     """Any sharper one would do as well; a card gave log losses after a temperature of 0.02 without a word."""
     monkeypatch.setattr(Units, "predicted", property(lambda units: np.tile(units.truth, (len(units.chances), 1))))
     record = evaluated.evaluate(tta=None)
-    every = f"{len(record.repeats)} of {len(record.repeats)} repeats predict every valid image right"
+    every = f"{len(record.repeats)} of {len(record.repeats)} repeats classified every valid image correctly"
     assert any(note.startswith(every) for note in record.notes)
 
 
@@ -142,7 +142,7 @@ def test_outputs_that_are_no_numbers_are_refused_before_they_are_stored(
 
     with monkeypatch.context() as patched:
         patched.setattr("orchestrator.evaluation.predicting.predict", lost)
-        with pytest.raises(InputError, match="1 of 10 test images are predicted as no numbers, for instance"):
+        with pytest.raises(InputError, match="outputs are not finite for 1 of 10 test images, for instance"):
             evaluated.evaluate(tta=None)
     assert not read_evaluations(evaluated.study.storage)
     assert evaluated.evaluate(tta=None).looks == 1

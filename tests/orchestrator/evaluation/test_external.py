@@ -42,7 +42,7 @@ def test_images_of_another_hospital(evaluated: EvaluatedStudy, tmp_path: Path) -
     assert record.group_meaning == "column slide of labels.csv"
     assert (record.number, record.looks) == (1, 1), "other images, another count"
     assert record.test_set != own.test_set
-    assert record.primary.image.overall["accuracy"].reason == "too few groups, the interval is wider than 0.4"
+    assert record.primary.image.overall["accuracy"].reason == "too few groups: the interval would be wider than 0.4"
     assert [part.value for part in record.subgroups] == ["new", "old"]
     assert own.primary.temperature == record.primary.temperature, "fitted on the same valid images"
     assert "External images: labels.csv" in as_text(record)
@@ -75,7 +75,7 @@ def test_how_external_images_are_divided_does_not_matter(evaluated: EvaluatedStu
     options = DatasetOptions(group_by=r"([a-z]+_\d+)")
     record = evaluated.evaluate(tta=None, external=External(tmp_path / "folders", options))
     assert record.images == 36
-    assert "The external images lie in folders of splits; all of them are tested on." in record.notes
+    assert "The external images are divided into splits; all of them are tested." in record.notes
 
 
 def test_groups_that_may_be_those_of_the_study_are_told(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
@@ -91,10 +91,10 @@ def test_groups_that_may_be_those_of_the_study_are_told(evaluated: EvaluatedStud
     with table.open("a") as file:
         file.write(f"Doe_John.png,{rows['label'].iloc[0]},{trained},new\n")
     record = evaluated.evaluate(tta=None, external=External(table, DatasetOptions()))
-    (named,) = [note for note in record.notes if "have names" in note]
-    assert named.startswith("1 of the 18 external groups have names of groups that the study trained or selected on")
+    (named,) = [note for note in record.notes if "the same name" in note]
+    assert named.startswith("1 of the 18 external groups has the same name as a group that the study trained or")
     (refused,) = [note for note in record.notes if "not used" in note]
-    assert refused == "1 external files are not used: empty file.", "the file's name would be in the model card"
+    assert refused == "1 external file is not used: empty file.", "the file's name would be in the model card"
 
 
 def test_spellings_of_external_groups(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
@@ -110,16 +110,16 @@ def test_spellings_of_external_groups(evaluated: EvaluatedStudy, tmp_path: Path)
         evaluated.evaluate(external=External(table, DatasetOptions()))
     record = evaluated.evaluate(tta=None, external=External(table, DatasetOptions(join_groups=True)))
     assert record.group_meaning == "column slide of labels.csv, spellings joined"
-    (note,) = [note for note in record.notes if "have names" in note]
+    (note,) = [note for note in record.notes if "the same name" in note]
     assert slides[1].upper() not in " ".join(record.notes)
-    assert note.startswith("1 of the 18 external groups have names of groups that the study trained or selected on")
+    assert note.startswith("1 of the 18 external groups has the same name as a group that the study trained or")
 
 
 def test_external_images_must_be_unseen_and_of_the_same_classes(evaluated: EvaluatedStudy, tmp_path: Path) -> None:
     table = external(tmp_path / "other", evaluated.study.record.classes)
     trained = evaluated.manifest[evaluated.manifest["file"].str.contains("train")]["file"].iloc[0]
     shutil.copy(evaluated.tiny.data / trained, tmp_path / "other" / "few_0.png")
-    with pytest.raises(InputError, match="1 images are also among those that the study trained or selected on"):
+    with pytest.raises(InputError, match="the study trained or selected on 1 of these images, for instance"):
         evaluated.evaluate(external=External(table, DatasetOptions()))
     fewer = external(tmp_path / "fewer", evaluated.study.record.classes[:2])
     with pytest.raises(InputError, match="without images: 'some'"):

@@ -180,7 +180,7 @@ def test_whether_an_interval_is_given_knows_no_score() -> None:
             assert given or "too few groups" in reason or (few and reason == "b: 4 test groups")
     found, reason, _ = limits_of(of_hits(np.arange(10) % 5 * 2, np.full(10, 8))).of("accuracy")
     assert found is None
-    assert reason == "too few groups, the interval is wider than 0.4"
+    assert reason == "too few groups: the interval would be wider than 0.4"
 
 
 def test_groups_count_and_not_their_images() -> None:
@@ -241,7 +241,7 @@ def test_limits_pass_over_a_few_undefined_draws_only() -> None:
 
 def test_below_forty_groups_a_rare_kind_may_be_absent() -> None:
     assert absent_kinds(20) == (
-        "A kind of patient rarer than one in 7 may be absent from 20 test groups; intervals do not tell of it."
+        "A kind of patient rarer than one in 7 may be missing from 20 test groups, and no interval shows that."
     )
     assert absent_kinds(40) == absent_kinds(0) == ""
 

@@ -58,8 +58,8 @@ def test_it_is_told_before_how_long_training_again_took_in_the_search(made: tupl
     minutes = duration(told[0].seconds)
     (text,) = said
     assert text.startswith(
-        f"The weights of 2 repeats are not kept: trained again from the seed, {counted(last, 'epoch')}, about {minutes}"
-        " as in the search, on another processor; this is "
+        "The weights of 2 repeats were not kept. They are trained again from the seed: "
+        f"{counted(last, 'epoch')}, about {minutes} as in the search, on another processor; this is "
     )
     trained_as(bench, tiny.partition, entry.id, {}, None, told.append)
     assert len(told) == 1, "nothing to train, nothing to say"
@@ -105,7 +105,7 @@ def test_nothing_finished_is_said(made: tuple[Study, TinyStudy]) -> None:
             record.unlink()
     found, said = keep(study, tiny, 2)
     assert found == Kept((), 0)
-    assert said == ["No configuration has all its repeats yet: no weights are kept."]
+    assert said == ["No configuration has finished all its repeats yet, so no weights are kept."]
 
 
 @pytest.mark.parametrize(("status", "kept"), [(0, 2), (1, 2), (143, 0)])

@@ -80,7 +80,7 @@ def test_a_look_is_written_before_the_images_are_opened(
         assert len(looks) == 1
         noted = json.loads(evaluated.study.storage.read(f"results/looks/{looks[0]}"))
         assert noted["configuration"] == evaluated.ranked[0]
-        assert noted["primary"] == "mean over the repeats, single models, no test-time views"
+        assert noted["primary"] == "mean over the repeats, single models, no test-time augmentation"
         assert LocalStorage(evaluated.study.place.parent.path).list(REGISTRY) == looks
         raise KeyboardInterrupt
 

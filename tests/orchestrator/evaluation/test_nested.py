@@ -112,7 +112,7 @@ def test_it_says_before_how_long_the_folds_take(evaluated: NestedStudy) -> None:
     slow = replace(plan.summary, configurations=slower)
     minutes = duration(2 * len(plan.candidates) * 1000.0 * images[1] / images[0])
     assert spent > 0
-    assert f": about {minutes}, as long as the search took" in replace(plan, summary=slow).cost(2)
+    assert f"epochs, about {minutes} at the pace of the search" in replace(plan, summary=slow).cost(2)
     assert plan.cost(3) in evaluated.said
 
 
@@ -220,7 +220,7 @@ def test_the_record_pools_every_image_once_and_is_no_evaluation(
     assert (evaluated.study.storage.list(layout.PARTITIONS), evaluated.study.storage.list(layout.BUNDLES)) == before
     text = nested_text(record)
     assert "(not the primary test estimate)" in text
-    assert "The primary test estimate is that of orch evaluate without --nested" in text
+    assert "The primary test estimate is still that of orch evaluate without --nested" in text
     assert "among 3 configurations" in text
     done = [one[1] for one in evaluated.told]
     assert done == sorted(done)
@@ -282,7 +282,7 @@ def test_every_fold_is_a_look_written_before_it_is_opened(nested: NestedStudy, m
     assert count_looks(nested.study.storage, beside, sealed) == holding, "the same folds again are no further looks"
     primary = evaluate(nested.study, EvaluationOptions(tta=None), nested.tiny.cache, lambda _: None, lambda *_: None)
     assert primary.number == holding + 1
-    assert "nested evaluation, outer fold" in primary.first
+    assert "nested cross-validation, outer fold" in primary.first
 
 
 def test_a_finished_fold_is_not_trained_again(
@@ -316,7 +316,8 @@ def test_unfrozen_configurations_are_left_out_and_said_to_be(tmp_path: Path) -> 
     record = nested.evaluate()
     assert record.candidates == 1
     assert any(
-        "Left out: 1 of 2 configurations, which unfreeze layers or change images anew" in note for note in record.notes
+        "Left out: 1 of 2 configurations, because layers are unfrozen or images augmented" in note
+        for note in record.notes
     )
     assert len(record.estimates) == 1, "one repeat has no ensemble"
 
@@ -339,7 +340,7 @@ def with_a_later_stage(tmp_path: Path, **settings: object) -> NestedStudy:
 
 def test_a_later_stage_that_is_selected_is_refused(tmp_path: Path) -> None:
     nested = with_a_later_stage(tmp_path, lr=0.02)
-    with pytest.raises(InputError, match=r"the selected configuration, .* begins from .* is a later stage"):
+    with pytest.raises(InputError, match=r"the selected configuration, .* begins from .* belongs to a later stage"):
         nested.evaluate()
     assert nested.study.storage.list("results/looks") == []
 
@@ -367,7 +368,7 @@ def test_the_command(nested: NestedStudy) -> None:
     assert said["kind"] == "nested"
     assert len(said["folds"]) == 3
     text = CliRunner().invoke(main, ["evaluate", NAME, "--nested", "3", *where])
-    assert "Outer folds, which selected" in text.stdout
+    assert "The outer folds selected" in text.stdout
     assert "no further look" in text.stderr
 
 

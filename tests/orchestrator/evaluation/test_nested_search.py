@@ -150,11 +150,13 @@ def test_every_fold_repeats_the_search_and_leaves_nothing_in_the_study(copied: t
     assert [study.storage.list(folder) for folder in (layout.PARTITIONS, layout.BUNDLES, "searches")] == before
     assert not (tiny.cache / "nested" / record.key).exists()
     assert read_nested(study.storage) == [record]
-    cost = next(number for number, text in enumerate(said) if "repeats the whole search" in text)
-    assert "at most 112 epochs, all that its budget allows. The study's own took" in said[cost]
-    assert any("are opened, each a look" in text for text in said[cost + 1 :]), "what it costs is said before"
+    cost = next(number for number, text in enumerate(said) if "repeat the whole search" in text)
+    assert "at most 112 epochs each, all that its budget allows. The study's own search took" in said[cost]
+    assert any("opened, each a look" in text for text in said[cost + 1 :]), "what it costs is said before"
     text = nested_text(record)
-    assert "in each the whole search, adaptive (epochs halving), with its decisions, and the selection by loss" in text
+    assert (
+        "repeating the whole search, adaptive (epochs halving), with its decisions, and the selection by loss" in text
+    )
     (head,) = [line.split() for line in text.splitlines() if line.startswith("  fold  ")]
     assert head[-2:] == ["decisions", "epochs"]
 

@@ -120,7 +120,7 @@ def test_it_says_before_what_is_trained_again(study: FinishedStudy) -> None:
     shutil.rmtree(study.tiny.folder / f"{key.folder}/weights", ignore_errors=True)
     others = in_partition(study.tiny.storage, study.tiny.partition)
     first = orch(study, "--images", "worst", "--count", "2", name="hidden")
-    assert "The weights of 2 repeats are not kept: trained again from the seed, " in first.stderr
+    assert "The weights of 2 repeats were not kept. They are trained again from the seed: " in first.stderr
     assert len(in_bundle(study.tiny.storage, key)) == 2
     assert set(others) <= set(in_partition(study.tiny.storage, study.tiny.partition))
     again = orch(study, "--images", "worst", "--count", "2", name="hidden")

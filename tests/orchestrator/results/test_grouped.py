@@ -75,7 +75,7 @@ def test_a_test_has_no_second_table_of_the_same_numbers() -> None:
     truth = np.tile([1, 0], 20)
     units = Units(chances, truth, np.arange(40), 40)
     told = "\n".join(estimate_lines(_estimate("single", units, ("a", "b"), 0, ()), 40))
-    assert "Per group: none, every group is one image." in told
+    assert "No scores per group: every group is one image." in told
     assert "mean over groups" not in told
 
 
