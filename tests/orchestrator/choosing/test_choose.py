@@ -396,7 +396,7 @@ def test_a_manifest_that_says_nothing_takes_only_the_figure_away(tmp_path: Path)
     small_study(tmp_path / "slides", repeats=6)
     shown = text(tmp_path, "best", "slides")
     assert "No bias-corrected figure" in shown
-    assert "Recommended:" in shown
+    assert "Recommended, with the best mean:" in shown
 
 
 def test_two_metrics_in_one_study(tmp_path: Path) -> None:

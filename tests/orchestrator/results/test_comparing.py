@@ -159,7 +159,7 @@ def test_studies_of_different_rules_are_compared_by_valid(tmp_path: Path) -> Non
     said = comparison_report(beside)
     assert f"selected by valid or {WORSE}, depending on the configuration." in said.as_text()
     assert said.as_json()["ranked_by"] == f"loss, {FOR_ALL}"
-    assert f"at each repeat's selected epoch, selected by {WORSE}." in comparison_report(alone).as_text()
+    assert f"each at the repeat's epoch selected by {WORSE}." in comparison_report(alone).as_text()
     page = render_comparison([LocalStorage(tmp_path / name) for name in ("one", "other")], now=NOW)
     assert "differ in selection rule" in page
 
