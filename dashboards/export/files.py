@@ -72,7 +72,8 @@ def telling_choices(figure: Figure, source: Source, every: bool) -> list[Choice]
     return [
         choice
         for choice in choices
-        if (choice.score, choice.quantity, choice.best) == (score, plain.quantity, plain.best)
+        if (choice.score, choice.quantity, choice.best, choice.reach)
+        == (score, plain.quantity, plain.best, plain.reach)
     ]
 
 

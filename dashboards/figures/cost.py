@@ -37,6 +37,12 @@ def second_metric(summary: Summary, score: str) -> str:
     return next(str(name) for name in TASKS.variants[summary.study.task].metrics if name != score)
 
 
+def opening_cost(summary: Summary) -> str:
+    """What the last search with a second goal weighed against the score: a key of AGAINST, "" without one."""
+    goal = goal_of_searches(summary)
+    return goal if goal in COSTS or not goal else "second"
+
+
 def cost_data(source: Source, choice: Choice) -> pd.DataFrame:
     """One row per ranked configuration of a partition, in the order of the ranks.
 
@@ -141,6 +147,7 @@ def _words(row: Mapping[Hashable, Any]) -> str:
     )
 
 
+CONTROL_AGAINST = Control("against", "Against", AGAINST, sets="against", opens_on=opening_cost)
 FIGURE = Figure(
     name="cost",
     section="search",
@@ -159,5 +166,5 @@ FIGURE = Figure(
     per=Per.PARTITION,
     scores=tuple(METRIC_NAMES),
     against=tuple(AGAINST),
-    page=OnPage(controls=(CONTROL, Control("against", "Against", AGAINST, sets="against")), least_rows=2),
+    page=OnPage(controls=(CONTROL, CONTROL_AGAINST), least_rows=2),
 )

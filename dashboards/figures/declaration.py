@@ -61,18 +61,20 @@ class Form(Enum):
 class Control:
     """A choice that a reader makes at the head of a section: its name in the page's script, its label, and by value
     what it offers; `sets` is the field of `Choice` that the value goes into. seldom: scores that are offered only where
-    the study selects by them."""
+    the study selects by them. opens_on: the value that a page opens on, where that is not the first."""
 
     name: str
     label: str
     options: Mapping[str, str]
     sets: Literal["score", "quantity", "against", "best"] = "score"
     seldom: tuple[str, ...] = ()
+    opens_on: Callable[[Summary], str] = lambda summary: ""
 
     def options_of(self, summary: Summary) -> Mapping[str, str]:
         """Those that the study has; of scores the one that selects first: what a page opens on."""
         if self.sets != "score":
-            return self.options
+            first = self.opens_on(summary)
+            return {key: self.options[key] for key in sorted(self.options, key=lambda key: key != first)}
         selects = opening_score(summary)
         known = [key for key in self.options if has_score(summary, key) and (key == selects or key not in self.seldom)]
         return {key: self.options[key] for key in sorted(known, key=lambda key: key != selects)}
@@ -179,12 +181,13 @@ class Figure:
         if not self.is_of(summary):
             return []
         scores = [score for score in self.scores if has_score(summary, score)]
+        offered = [one.options_of(summary) for one in self.page.controls if one.sets == "against"]
         return [
             replace(place, score=score, quantity=quantity, against=against, best=best, reach=reach)
             for place in _places(summary, self.per, pair)
             for score in scores or (selection_of(summary, place),)
             for quantity in self.quantities
-            for against in self.against
+            for against in (offered[0] if offered else self.against)
             for best in self.best
             for reach in self.reaches
         ]

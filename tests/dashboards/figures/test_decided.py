@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from dashboards.figures import cost
 from dashboards.figures.choice import Choice, Source
 from dashboards.figures.declaration import Per
 from dashboards.figures.registry import FIGURES, figures_of, open_source
@@ -168,6 +170,21 @@ def test_the_front_of_score_and_cost(ranked: Source) -> None:
     assert data["chance"].between(0, 1).all()
     assert data.loc[data["on_front"], "chance"].max() > 0.5
     assert (data["cost_error"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("goal", "first"), [("", "hours"), ("hours", "hours"), ("parameters", "parameters"), ("accuracy", "second")]
+)
+def test_cost_opens_on_what_the_search_weighed(ranked: Source, goal: str, first: str) -> None:
+    *before, last = ranked.summary.searches
+    weighed = last.model_copy(update={"settings": {**last.settings, **({"goal": goal} if goal else {})}})
+    summary = replace(ranked.summary, searches=(*before, weighed))
+    figure = FIGURES["cost"]
+    offered = figure.page.controls[1].options_of(summary)
+    assert next(iter(offered)) == first
+    assert sorted(offered) == sorted(cost.AGAINST)
+    assert figure.choices(summary)[0].against == first
+    assert next(iter(figure.variants(summary, Choice()))).endswith(f"|{first}")
 
 
 def test_a_second_metric_takes_the_place_of_cost_in_its_own_direction(ranked: Source) -> None:
