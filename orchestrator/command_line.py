@@ -109,11 +109,14 @@ def main(debug: bool) -> None:
     """Distributed hyperparameter search for fine-tuning image backbones on grouped biomedical images.
 
     \b
-    Example, with nothing prepared:
+    Example that needs no preparation:
       orch search neuroblastoma inception_v3
 
-    Running the same command again does only what is still missing.
-    Tab completion: eval "$(_ORCH_COMPLETE=bash_source orch)"
+    Running the same command again trains only what is still missing.
+
+    \b
+    Tab completion in bash:
+      eval "$(_ORCH_COMPLETE=bash_source orch)"
     """
     gc.set_threshold(_RARELY, 20, 20)
     keep_out_of_home(say)

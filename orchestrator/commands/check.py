@@ -28,14 +28,14 @@ def _reading(command: Any) -> Any:
             click.option(
                 "--study",
                 metavar="NAME|FILE",
-                help="Whose file says how images are divided (default: that of a study of your own).",
+                help="Study whose file says how to divide the images (default: that of a study of your own).",
             ),
             click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the study."),
             click.option(
                 "--cache",
                 metavar="DIR",
                 type=local_path(),
-                help="Folder of features and of what is unpacked (default: ~/.cache/orch).",
+                help="Folder for features and unpacked files (default: ~/.cache/orch).",
             ),
         ]
     ):
@@ -46,9 +46,11 @@ def _reading(command: Any) -> Any:
 @click.command()
 @click.argument("source", metavar="DIR|TABLE", type=local_path())
 @_reading
-@click.option("--backbone", metavar="NAME", help="Tell outliers by its features (default: colour, light and texture).")
-@click.option("--weights", metavar="hub|none|FILE", help="Where those of --backbone come from (default: hub).")
-@click.option("--every", is_flag=True, help="All cases of each finding, not only the first five.")
+@click.option(
+    "--backbone", metavar="NAME", help="Find outliers by its features (default: by colour, light and texture)."
+)
+@click.option("--weights", metavar="hub|none|FILE", help="Weights of --backbone (default: hub).")
+@click.option("--every", is_flag=True, help="List all cases of each finding, not only the first five.")
 @click.option(
     "--output", metavar="FILE", type=local_path(dir_okay=False), help="Write a page with pictures: check.html"
 )
@@ -66,11 +68,12 @@ def check(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Say everything that can be said of the images in DIR or TABLE before a study is made of them.
+    """Check images for problems before you make a study of them.
 
-    Reads them as a search would, with the same options, and writes no study: images under two labels, copies in two
-    splits or groups, outliers, groups that file names contradict, classes that their camera or size gives away. Ends
-    with 0 where nothing would ruin a study, 1 where something would, 2 where the input cannot be read.
+    Reads the images in DIR or TABLE as a search would, with the same options, and makes no study. It reports images
+    with two labels, copies in two splits or groups, outliers, groups that contradict the file names, and classes that
+    the camera or the image size gives away. Exit status: 0 if nothing would ruin a study, 1 if something would, 2 if
+    the input cannot be read.
 
     \b
     Examples:
@@ -111,14 +114,21 @@ def check(
     type=click.IntRange(1, 50),
     default=5,
     show_default=True,
-    help="Number of seeds to try for the stratified policy, from --seed on.",
+    help="Number of seeds to try for the stratified policy, starting with --seed.",
 )
 @click.option(
-    "--partitions", type=click.IntRange(1, 100), default=1, help="Also those that a search with --partitions N adds."
+    "--partitions",
+    type=click.IntRange(1, 100),
+    default=1,
+    help="Also show those that a search with --partitions N adds.",
 )
-@click.option("--choose", metavar="N", type=click.IntRange(min=1), default=1, help="Which one (default: a search's).")
-@click.option("--output", metavar="FILE.csv", type=local_path(dir_okay=False), help="Write it as a table to share.")
-@click.option("--every", is_flag=True, help="All candidates class by class, not only the chosen one.")
+@click.option(
+    "--choose", metavar="N", type=click.IntRange(min=1), default=1, help="Partition to choose (default: a search's)."
+)
+@click.option(
+    "--output", metavar="FILE.csv", type=local_path(dir_okay=False), help="Write the chosen one as a table to share."
+)
+@click.option("--every", is_flag=True, help="Show all candidates class by class, not only the chosen one.")
 @json_option
 def split(
     source: Path,
@@ -131,10 +141,10 @@ def split(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Compare the partitions that the images in DIR or TABLE could have, and write one as a table to share.
+    """Compare partitions of images, and write one as a table to share.
 
-    A search takes the table as it is (--data FILE.csv, with --data-root DIR where the images lie elsewhere), on any
-    machine: it holds the hash of each image's pixels, and other images are refused by name.
+    A search takes the table as it is, on any machine (--data FILE.csv, with --data-root DIR if the images are
+    elsewhere). The table holds the hash of each image's pixels, so images that differ are named and refused.
 
     \b
     Examples:

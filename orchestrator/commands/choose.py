@@ -15,26 +15,26 @@ METRIC = click.Choice(METRICS.names)
 @click.argument("study", shell_complete=complete_study)
 @click.option("--partition", metavar="ID", help="Partition to use (default: all that were asked for).")
 @click.option(
-    "--selection", "metric", type=METRIC, help="Rank those that select by this metric (default: the study's)."
+    "--selection", "metric", type=METRIC, help="Rank configurations with this selection metric (default: the study's)."
 )
 @click.option(
     "--margin",
     type=click.FloatRange(min=0),
     default=0.01,
     show_default=True,
-    help="How much worse than the best a cheaper configuration may score, in the unit of the metric.",
+    help="How much worse than the best a cheaper configuration may score, in units of the metric.",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(min=0, max=100_000),
     default=1000,
     show_default=True,
-    help="Rounds of resampling for the bias-corrected figure; 0 leaves it out.",
+    help="Rounds of resampling for the bias-corrected score; 0 leaves it out.",
 )
 @click.option(
     "--goal",
     metavar="hours|parameters|METRIC",
-    help="Weighed against the score: what nothing beats in both (default: the goal of the search, if it had one).",
+    help="Second objective: lists the Pareto front of it and the score (default: the search's goal, if it had one).",
 )
 @click.option("--every", is_flag=True, help="List all configurations, not the first 15.")
 @studies_option
@@ -50,7 +50,9 @@ def best(
     studies: str | None,
     as_json: bool,
 ) -> None:
-    """The selected configuration of STUDY, those that may be as good, and what its score is worth.
+    """Show STUDY's best configuration and those that may be as good.
+
+    The score of the best is also shown corrected for the bias of having been selected.
 
     \b
     Examples:
@@ -85,7 +87,7 @@ def best(
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="A B …", shell_complete=complete_study)
 @click.option("--study", metavar="STUDY", help="Study that all of A, B … belong to.")
-@click.option("--metric", type=METRIC, help="Validation metric to compare (default: the one that selects).")
+@click.option("--metric", type=METRIC, help="Validation metric to compare (default: the selection metric).")
 @click.option("--partition", metavar="ID", help="Partition to compare on (default: all that A, B … have in common).")
 @studies_option
 @json_option
@@ -97,10 +99,11 @@ def compare(
     studies: str | None,
     as_json: bool,
 ) -> None:
-    """Compare configurations, strategies, backbones or studies on the same partitions, in pairs.
+    """Compare configurations, strategies, backbones or studies.
 
-    Each of A, B … is STUDY or STUDY:WHAT, where WHAT is a strategy, a backbone or the first digits of a configuration's
-    id; with --study it is WHAT alone. A strategy, backbone or study is represented by its best configuration.
+    They are compared in pairs, on the same partitions. Each of A, B … is STUDY or STUDY:WHAT, where WHAT is a strategy,
+    a backbone or the first digits of a configuration's id; with --study, it is WHAT alone. A strategy, backbone or
+    study is represented by its best configuration.
 
     \b
     Examples:

@@ -17,15 +17,13 @@ from orchestrator.commands.said import echo, echo_json
     "--kg-per-kwh", type=float, metavar="KG", help="Carbon intensity instead of a country, in kg CO2e per kWh."
 )
 @click.option(
-    "--gpu-watts", type=click.FloatRange(min=0), metavar="W", help="Power of one GPU, in place of its rating."
+    "--gpu-watts", type=click.FloatRange(min=0), metavar="W", help="Power of one GPU, instead of its rated power."
 )
 @click.option("--core-watts", type=click.FloatRange(min=0), metavar="W", help="Power of one processor core.")
 @click.option(
-    "--gpus-per-host", type=click.IntRange(min=1), default=1, show_default=True, help="Number of GPUs of each machine."
+    "--gpus-per-host", type=click.IntRange(min=1), default=1, show_default=True, help="Number of GPUs in each machine."
 )
-@click.option(
-    "--measure", is_flag=True, help="Time the frozen layers on this machine, for the hours that caching saved."
-)
+@click.option("--measure", is_flag=True, help="Time the frozen layers here, to tell how many hours caching saved.")
 @studies_option
 @json_option
 def cost(
@@ -39,7 +37,9 @@ def cost(
     studies: str | None,
     as_json: bool,
 ) -> None:
-    """What STUDY cost so far: GPU and processor hours, energy, CO2 equivalent, and the hours that caching saved.
+    """Show what STUDY has cost: hours, energy and CO2 equivalent.
+
+    Hours are those of GPUs and processors so far, and those that caching saved.
 
     \b
     Examples:

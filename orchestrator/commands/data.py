@@ -16,7 +16,7 @@ from orchestrator.commands.search_options import set_by_path
 
 @click.group()
 def data() -> None:
-    """Images before a search, cut from larger ones; and questions about a study's images and how they are divided."""
+    """Check, divide and cut images, and look at those of a study."""
 
 
 data.add_command(check.check)
@@ -27,7 +27,9 @@ data.add_command(patches.cut)
 
 @data.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--backbone", metavar="NAME", help="Backbone, of those that the study has searched (default: the first).")
+@click.option(
+    "--backbone", metavar="NAME", help="Backbone to use, of those that the study searched (default: the first)."
+)
 @click.option(
     "--repeats", type=click.IntRange(1, 1000), default=10, show_default=True, help="Repeats of each experiment."
 )
@@ -37,9 +39,9 @@ data.add_command(patches.cut)
 @click.option(
     "--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True, help="Learning rate of Adam."
 )
-@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
-@click.option("--weights", metavar="hub|none|FILE", help="Where the pretrained weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Folder of the images on this machine.")
+@click.option("--weights", metavar="hub|none|FILE", help="Where to find the pretrained weights on this machine.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder for cached features.")
 @click.option(
     "--figure", metavar="FILE", type=local_path(dir_okay=False), help="File for a page with the curves: leak.html"
 )
@@ -58,11 +60,11 @@ def leak(
     studies: str | None,
     as_json: bool,
 ) -> None:
-    """What a random split of STUDY's images would have shown, and what it would have hidden.
+    """Show how much a random split of STUDY's images would leak.
 
-    A network that can memorise is trained with train and valid apart by group, with one image of every group exchanged,
-    and with all images shuffled together; groups held back from both say what it is worth. The test split stays closed,
-    and nothing of this can be selected or evaluated.
+    A network that can memorise images is trained in three ways: with train and valid separated by group, with one image
+    of every group exchanged, and with all images shuffled together. Groups held back from both splits show what it is
+    really worth. The test split stays closed, and nothing from this experiment can be selected or evaluated.
 
     \b
     Example:
@@ -94,11 +96,16 @@ def leak(
 
 @data.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--partition", metavar="ID", help="Whose splits (default: the study's own).")
-@click.option("--every", is_flag=True, help="Every pair, not only the first twenty.")
-@click.option("--look", "looks", is_flag=True, help="Compare the images, in a study of a version that did not.")
+@click.option("--partition", metavar="ID", help="Partition whose splits to use (default: the study's own).")
+@click.option("--every", is_flag=True, help="List every pair, not only the first twenty.")
 @click.option(
-    "--data-root", metavar="DIR", type=click.Path(path_type=Path), help="Where the images of --look lie here."
+    "--look", "looks", is_flag=True, help="Compare the images now, if the version that made the study did not."
+)
+@click.option(
+    "--data-root",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of the images for --look on this machine.",
 )
 @studies_option
 @json_option
@@ -111,7 +118,9 @@ def duplicates(
     studies: str | None,
     as_json: bool,
 ) -> None:
-    """Images of STUDY that are nearly the same picture, also turned or mirrored; those in different splits first.
+    """List images of STUDY that are nearly the same picture.
+
+    Rotated and mirrored copies count too. Pairs in different splits come first.
 
     \b
     Example:
@@ -133,12 +142,14 @@ def duplicates(
 
 @data.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--partition", metavar="ID", help="Which partition (default: the study's own).")
-@click.option("--every", is_flag=True, help="Every candidate, not only the five nearest of each class.")
+@click.option("--partition", metavar="ID", help="Partition to use (default: the study's own).")
+@click.option("--every", is_flag=True, help="List every candidate, not only the five nearest of each class.")
 @studies_option
 @json_option
 def candidates(study: str, partition: str | None, every: bool, studies: str | None, as_json: bool) -> None:
-    """The partitions of STUDY that iterative filling with overfill chooses from, nearest to the targets first.
+    """List the partitions of STUDY that IFPO chooses from.
+
+    IFPO is iterative filling with overfill. The partitions nearest to the targets come first.
 
     \b
     Example:
@@ -166,7 +177,7 @@ def candidates(study: str, partition: str | None, every: bool, studies: str | No
     type=click.IntRange(1, 100),
     default=8,
     show_default=True,
-    help="Number of images of the training split.",
+    help="Number of images from the training split.",
 )
 @click.option(
     "--draws",
@@ -175,8 +186,8 @@ def candidates(study: str, partition: str | None, every: bool, studies: str | No
     show_default=True,
     help="Number of draws of each image, one per epoch.",
 )
-@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Folder of the images on this machine.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder for cached features.")
 @click.option(
     "--output", metavar="FILE", type=local_path(dir_okay=False), required=True, help="File for the page: views.html"
 )
@@ -192,10 +203,10 @@ def views(
     output: Path,
     studies: str | None,
 ) -> None:
-    """Show training images of STUDY as augmentations change them, each beside itself as it is.
+    """Show training images of STUDY before and after augmentation.
 
-    They are drawn as in training, with the study's seed; nothing is trained, and the study stays as it is. The page
-    holds images: mind who sees it.
+    Augmentations are drawn as in training, with the study's seed. Nothing is trained, and the study is not changed. The
+    page holds images: be careful who sees it.
 
     \b
     Example:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from orchestrator.commands.options import Command, local_path
+from orchestrator.commands.options import Command, local_path, within
 from orchestrator.commands.reading import reading_of, rule_of_reading
 from orchestrator.store.schema import Duplicates
 
@@ -41,38 +41,50 @@ class SplitWords(click.ParamType[tuple[tuple[str, str], ...]]):
 
 
 split_column_option = click.option(
-    "--split-column", metavar="NAME|none", help="Column with a given partition; none: there is none."
+    "--split-column", metavar="NAME|none", help="Table column with the split of each image, or none to use none."
 )
 split_words_option = click.option(
     "--split-words",
     metavar="SPLIT=WORD,…",
     type=SplitWords(),
-    help="Words for the splits in cells or names of folders: train=train_set,valid=val_set,test=test_set.",
+    help="Words for the splits in table cells or folder names: train=train_set,valid=val_set,test=test_set.",
 )
 
 
-def how_to_read(data_root: str, of: str = "") -> list[Callable[[Command], Command]]:
+def how_to_read(data_root: str, when: str = "") -> list[Callable[[Command], Command]]:
     """Options that say how the images of --data are read.
 
-    data_root: what is said of --data-root. of: stands before what is said of the others.
+    data_root: help of --data-root. when: stands before the help of the others, "With --data".
     """
+
+    def told(sentence: str) -> str:
+        return f"{when}: {within(sentence)}." if when else sentence
+
     return [
-        click.option("--group-by", metavar="RULE", help=f"{of}What a group is: parent, none, or a REGEX on the path."),
+        click.option(
+            "--group-by",
+            metavar="RULE",
+            help=told("What a group is: parent (the file's folder), none (each image), or a REGEX on the path."),
+        ),
         click.option(
             "--join-groups",
             is_flag=True,
-            help=f"{of}Groups that differ only in how they are written (P01, p1, 'P 1') are one.",
+            help=told("Join groups whose names differ only in spelling (P01, p1, 'P 1')."),
         ),
-        click.option("--sheet", metavar="NAME", help=f"{of}Sheet of an Excel workbook, where several hold something."),
-        click.option("--file-column", metavar="NAME", help=f"{of}Column of the table with the files."),
         click.option(
-            "--label-column", metavar="NAME", help=f"{of}Column with the labels; A,B,C: a column of 0 and 1 each."
+            "--sheet", metavar="NAME", help=told("Sheet of an Excel workbook, if several sheets hold a table.")
         ),
-        click.option("--group-column", metavar="NAME", help=f"{of}Column with the groups (patients, slides)."),
+        click.option("--file-column", metavar="NAME", help=told("Table column with the files.")),
+        click.option(
+            "--label-column",
+            metavar="NAME",
+            help=told("Table column with the labels; A,B,C: a column of 0 and 1 for each class."),
+        ),
+        click.option("--group-column", metavar="NAME", help=told("Table column with the groups (patients, slides).")),
         click.option(
             "--layout",
             metavar="LEVELS",
-            help=f"{of}What the levels of folders mean: class, group/class, split/class, fold/class; - for nothing.",
+            help=told("What each level of folders means: class, group/class, split/class, fold/class; - for nothing."),
         ),
         click.option("--data-root", metavar="DIR", type=local_path(), help=data_root),
     ]
@@ -84,19 +96,23 @@ def all_reading(data_root: str) -> list[Callable[[Command], Command]]:
         *how_to_read(data_root),
         split_column_option,
         split_words_option,
-        click.option("--fold-column", metavar="NAME", help="Column with folds: they are the partitions, in turn."),
-        click.option("--test-fold", metavar="NAME|none", help="Fold to use as the test split."),
+        click.option(
+            "--fold-column", metavar="NAME", help="Table column with folds; each is the validation split in turn."
+        ),
+        click.option(
+            "--test-fold", metavar="NAME|none", help="Fold to use as the test split, or none for no test split."
+        ),
         click.option(
             "--valid-from-train",
             is_flag=True,
-            help="If the data has only train and test: draw valid from train, by groups; test stays as given.",
+            help="For data with only train and test: draw valid from train, by groups; test stays as given.",
         ),
         rule_of_reading,
         click.option(
             "--duplicates",
             type=click.Choice(get_args(Duplicates)),
-            help="Images with equal pixels in several splits or under several labels: refuse them (default), keep-one "
-            "of each (none where labels differ), or keep-all, which the study says of itself.",
+            help="What to do if images with equal pixels are in several splits or have several labels: refuse the data "
+            "(default), keep-one of each (none if labels differ), or keep-all, which is noted in the study.",
         ),
         click.option(
             "--max-refused",
@@ -104,7 +120,7 @@ def all_reading(data_root: str) -> list[Callable[[Command], Command]]:
             type=click.FloatRange(0, 1),
             default=0.1,
             show_default=True,
-            help="Share of images that may be refused before the search stops.",
+            help="Largest share of images that may be unusable; with more, the command stops.",
         ),
     ]
 
@@ -116,9 +132,9 @@ def data_to_search() -> list[Callable[[Command], Command]]:
             "--data",
             metavar="DIR|TABLE",
             type=local_path(),
-            help="Class folders, or a table of files, labels and groups; packed (.zip, .tar), or arrays (.npz).",
+            help="Class folders, or a table of files, labels and groups; or an archive (.zip, .tar) or arrays (.npz).",
         ),
-        *all_reading("Root of the table's paths."),
+        *all_reading("Folder that the table's paths are relative to."),
     ]
 
 

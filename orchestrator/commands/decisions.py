@@ -13,16 +13,19 @@ from orchestrator.commands.said import echo, echo_json, on_the_way
 @click.command()
 @click.argument("study", shell_complete=complete_study)
 @click.argument("configuration", required=False)
-@click.option("--check", "checks", is_flag=True, help="Make every decision again from what it cites, and compare.")
+@click.option(
+    "--check", "checks", is_flag=True, help="Make every decision again from the results that it cites, and compare."
+)
 @studies_option
 @json_option
 def decisions(study: str, configuration: str | None, checks: bool, studies: str | None, as_json: bool) -> None:
-    """What STUDY was asked for: its searches, and each decision with its reason and what it had seen.
+    """List what STUDY's searches decided to train, and why.
 
-    With CONFIGURATION, the beginning of an id, what was decided about that one.
+    Each decision is shown with its reason and the results that it had seen. With CONFIGURATION, the beginning of an
+    id, only what was decided about that one is shown.
 
-    With --check the exit status is 1 where a decision cannot be read, or is not what its proposer says of what it
-    cites.
+    With --check, the exit status is 1 if a decision cannot be read, or if its proposer would decide otherwise from the
+    same results.
 
     \b
     Examples:

@@ -11,15 +11,15 @@ from orchestrator.commands.said import answer
 
 
 @click.command()
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of features (default: ~/.cache/orch).")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder for cached features (default: ~/.cache/orch).")
 @studies_option
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, /, cache: Path | None, studies: str | None, as_json: bool) -> None:
-    """Look at what a search needs of this machine, and say how what is amiss is mended.
+    """Check whether a search can run here, and how to mend faults.
 
-    Processors, GPUs, memory, disks, folders, limits, clock, network, hubs of weights, versions. It ends within a
-    minute, with 0 where a search can run and 1 where it could not.
+    Checks processors, GPUs, memory, disks, folders, limits, clock, network, hubs of weights and versions. It takes less
+    than a minute. Exit status: 0 if a search can run, 1 if it cannot.
 
     \b
     Examples:

@@ -17,7 +17,7 @@ from orchestrator.ensembles.ways import COMBININGS, WEIGHINGS
     type=click.IntRange(min=2, max=1000),
     default=5,
     show_default=True,
-    help="Number of configurations to combine, the best of any backbone, strategy and stage.",
+    help="Number of best configurations to combine, of any backbone, strategy and stage.",
 )
 @click.option(
     "--of",
@@ -47,12 +47,13 @@ from orchestrator.ensembles.ways import COMBININGS, WEIGHINGS
     type=click.Choice(list(WEIGHINGS)),
     default="greedy",
     show_default=True,
-    help="greedy: selection with replacement; grid: all in steps of 0.05; genetic: some of them; loss: least loss.",
+    help="How members are weighted. greedy: selection with replacement; equal: all alike; grid: the best of all "
+    "weights in steps of 0.05; genetic: a genetic algorithm in these steps; loss: weights of the least log loss.",
 )
-@click.option("--metric", type=METRIC, help="What the ensemble is made for (default: what the study selects by).")
-@click.option("--class", "of_class", metavar="NAME", help="Class of a metric that is about one class.")
+@click.option("--metric", type=METRIC, help="Metric to optimise (default: the study's selection metric).")
+@click.option("--class", "of_class", metavar="NAME", help="Class, for a metric about one class.")
 @click.option(
-    "--precision", type=click.FloatRange(0, 1, min_open=True), help="Precision that recall_at_precision asks for."
+    "--precision", type=click.FloatRange(0, 1, min_open=True), help="Least precision, for recall_at_precision."
 )
 @click.option("--partition", metavar="ID", help="Partition to use (default: the study's own).")
 @click.option(
@@ -60,7 +61,7 @@ from orchestrator.ensembles.ways import COMBININGS, WEIGHINGS
     type=click.IntRange(min=0, max=100_000),
     default=200,
     show_default=True,
-    help="Bags of groups in which all of it is chosen again; 0 leaves the out-of-bag scores out.",
+    help="Number of bags of groups in which everything is chosen again; 0: no out-of-bag scores.",
 )
 @click.option(
     "--seed",
@@ -69,7 +70,7 @@ from orchestrator.ensembles.ways import COMBININGS, WEIGHINGS
     show_default=True,
     help="Seed of the bags and of the genetic algorithm.",
 )
-@click.option("--list", "listed", is_flag=True, help="List the study's ensembles; make none.")
+@click.option("--list", "listed", is_flag=True, help="List the study's ensembles, and make none.")
 @studies_option
 @json_option
 def ensemble(
@@ -89,10 +90,10 @@ def ensemble(
     studies: str | None,
     as_json: bool,
 ) -> None:
-    """What the best configurations of STUDY are worth together, from the validation predictions that it kept.
+    """Combine the best configurations of STUDY into an ensemble.
 
-    Members, their weights and the configuration that they are compared with are chosen again in every bag of groups.
-    No image is opened. The ensemble is kept in the study.
+    It is made from the validation predictions that the study keeps; no image is opened. The members, their weights and
+    the configuration to compare with are chosen again in every bag of groups. The ensemble is kept in the study.
 
     \b
     Examples:

@@ -41,26 +41,29 @@ def what_is_tested(command: Command) -> Command:
             "points",
             metavar="specificity=SHARE",
             multiple=True,
-            help="Operating point chosen on the valid split; sensitivity=SHARE and precision=SHARE too.",
+            help="Operating point to choose on the validation split; also sensitivity=SHARE or precision=SHARE.",
         ),
         click.option(
-            "--class", "at_class", metavar="NAME", help="Class of the operating point (binary: the positive one)."
+            "--class",
+            "at_class",
+            metavar="NAME",
+            help="Class of the operating point (default of a binary task: positive).",
         ),
         click.option(
-            "--by", "columns", metavar="COLUMN", multiple=True, help="Scores per value of another column (site …)."
+            "--by", "columns", metavar="COLUMN", multiple=True, help="Also score each value of another column (site …)."
         ),
         click.option(
             "--tta",
             metavar="NAMES",
             default="dihedral",
             show_default=True,
-            help="Also predict views that these augmentations make of each image (secondary estimates), or none.",
+            help="Test-time augmentation: also predict views of each image made by these (secondary scores), or none.",
         ),
         click.option(
             "--views",
             metavar="N",
             type=int,
-            help="Number of views (default: all that flips or dihedral make, 8 of others).",
+            help="Number of views of each image (default: all that flips or dihedral make, 8 of others).",
         ),
         click.option(
             "--augmented",
@@ -73,15 +76,15 @@ def what_is_tested(command: Command) -> Command:
             "settings",
             metavar="PATH=VALUE",
             multiple=True,
-            help="Strengths of what is drawn for --augmented and --tta: augmentation.noise=0.1",
+            help="Strength of an augmentation of --augmented or --tta: augmentation.noise=0.1",
         ),
         click.option(
             "--nested",
             "folds",
             metavar="K",
             type=click.IntRange(min=2),
-            help="In place of that test: K outer folds over all groups, in each the selection among heads is repeated, "
-            "or the whole search where results decided what it trained.",
+            help="Nested cross-validation instead: K outer folds over all groups, each with the selection among heads "
+            "repeated, or the whole search if results decided what it trained.",
         ),
         click.option(
             "--keep",
@@ -89,7 +92,7 @@ def what_is_tested(command: Command) -> Command:
             type=click.FloatRange(min=0),
             default=1.0,
             show_default=True,
-            help="Gigabytes of trained weights that the study may hold, the best configurations first.",
+            help="Space in the study for trained weights, in gigabytes, the best configurations first.",
         ),
         click.option(
             "--data",
@@ -97,7 +100,10 @@ def what_is_tested(command: Command) -> Command:
             type=local_path(),
             help="Test on other images of the same classes (another hospital's) instead of the study's test split.",
         ),
-        *how_to_read("Where the images lie here; with --data the root of its table's paths.", of="Of --data: "),
+        *how_to_read(
+            "Folder of the images on this machine; with --data, the folder that the table's paths are relative to.",
+            when="With --data",
+        ),
     ]
     for decorate in reversed(decorators):
         command = decorate(command)
@@ -111,10 +117,10 @@ def what_is_tested(command: Command) -> Command:
     "--ensemble",
     "ensemble",
     metavar="ID",
-    help="Test an ensemble of `orch ensemble`, beside the configuration that was best alone.",
+    help="Test an ensemble made by `orch ensemble`, alongside the best single configuration.",
 )
-@click.option("--weights", metavar="hub|none|FILE", help="Where the backbone's weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
+@click.option("--weights", metavar="hub|none|FILE", help="Where to find the backbone's weights on this machine.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder for cached features.")
 @studies_option
 @json_option
 @click.pass_context
@@ -129,10 +135,11 @@ def evaluate(
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Test the best configuration of STUDY once, on images that nothing else has opened.
+    """Test the best configuration of STUDY on its test images.
 
-    The primary estimate is the mean over the configuration's repeats, single models, fixed before the images are
-    opened. Every look at them is counted, over all studies of the folder, and shown with the scores.
+    Nothing else opens these images, so test once, at the end. The primary estimate is the mean over the repeats of the
+    configuration, as single models, and is fixed before the images are opened. Every look at them is counted, across
+    all studies in the folder, and shown with the scores.
 
     \b
     Examples:

@@ -30,35 +30,36 @@ WITH_ENSEMBLE = {"study", "studies", "as_json", "ensemble", "output", "with_onnx
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--output", metavar="DIR", type=local_path(), help="A new folder for the model.")
+@click.option("--output", metavar="DIR", type=local_path(), help="New folder for the model.")
 @click.option("--configuration", metavar="ID", help="Configuration to export (default: the selected one).")
 @click.option(
     "--ensemble",
     metavar="ID",
-    help="Export an ensemble of `orch ensemble`: all its members, and one ONNX file of them.",
+    help="Export an ensemble made by `orch ensemble`: all its members, and one ONNX file of them together.",
 )
 @click.option(
-    "--repeat", metavar="R", type=click.IntRange(min=0), help="Which repeat (default: the first that finished)."
+    "--repeat", metavar="R", type=click.IntRange(min=0), help="Repeat to export (default: the first that finished)."
 )
 @click.option("--partition", metavar="ID", help="Partition to use (default: the study's own).")
-@click.option("--with-names", is_flag=True, help="Names of files, groups and machines in tables, not numbers.")
+@click.option("--with-names", is_flag=True, help="Tables show the names of files, groups and machines, not numbers.")
 @click.option("--onnx/--no-onnx", "with_onnx", default=True, show_default=True, help="Also write model.onnx.")
-@click.option("--tables", metavar="DIR", type=local_path(), help="Only tables, as CSV and Parquet, to here.")
-@click.option("--mlflow", metavar="URI", help="Results to an MLflow tracking store.")
-@click.option("--tensorboard", metavar="DIR", type=local_path(), help="Curves as TensorBoard event files.")
-@click.option("--optuna", metavar="URL", help="Configurations to an Optuna storage: sqlite:///study.db")
-@click.option("--country", metavar="CODE", help="For the CO2 figure of the card, as in `orch cost`.")
-@click.option("--kg-per-kwh", type=float, metavar="KG", help="For the CO2 figure of the card, as in `orch cost`.")
-@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
-@click.option("--weights", metavar="hub|none|FILE", help="Where the pretrained weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
+@click.option("--tables", metavar="DIR", type=local_path(), help="Write tables, as CSV and Parquet, to this folder.")
+@click.option("--mlflow", metavar="URI", help="Add the results to an MLflow tracking store.")
+@click.option("--tensorboard", metavar="DIR", type=local_path(), help="Write the curves as TensorBoard event files.")
+@click.option("--optuna", metavar="URL", help="Add the configurations to an Optuna storage: sqlite:///study.db")
+@click.option("--country", metavar="CODE", help="For the CO2 figure on the model card, as in `orch cost`.")
+@click.option("--kg-per-kwh", type=float, metavar="KG", help="For the CO2 figure on the model card, as in `orch cost`.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Folder of the images on this machine.")
+@click.option("--weights", metavar="hub|none|FILE", help="Where to find the pretrained weights on this machine.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder for cached features.")
 @studies_option
 @json_option
 @click.pass_context
 def export(ctx: click.Context, /, study: str, studies: str | None, as_json: bool, **given: Any) -> None:
-    """Write the selected model of STUDY as a folder that needs nothing of this program, with its model card.
+    """Export the best model of STUDY, with its model card.
 
-    Weights for plain timm or torchvision, ONNX, preprocessing and classes, tables, and a short predict.py.
+    The folder needs nothing from this program. It holds weights for plain timm or torchvision, ONNX, preprocessing and
+    classes, tables, and a short predict.py.
 
     \b
     Examples:
@@ -143,7 +144,7 @@ def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[s
     "--tta",
     metavar="NAME",
     default="none",
-    help="Mean of the probabilities over views of each image: dihedral (8 flips and turns) or flips (4).",
+    help="Average the probabilities over views of each image: dihedral (8 flips and rotations) or flips (4).",
 )
 @click.option("--views", metavar="N", type=int, help="Use only the first N of these views.")
 @json_option
@@ -157,10 +158,11 @@ def predict(
     views: int | None,
     as_json: bool,
 ) -> None:
-    """Predict the class of IMAGES, files, folders or archives, with MODEL, a folder of `orch export`; CSV to stdout.
+    """Predict the class of IMAGES with an exported MODEL.
 
-    A file that is no usable image gets a line with the reason, and the exit status is 1. Images that are odd, of values
-    outside those of the study or nearly black or white, are told on stderr.
+    IMAGES are files, folders or archives, MODEL is a folder written by `orch export`, and CSV goes to stdout. A file
+    that is no usable image gets a line with the reason, and the exit status is 1. Odd images, with values that the
+    study's do not have or nearly black or white, are reported on stderr.
 
     \b
     Example:

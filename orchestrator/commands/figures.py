@@ -13,20 +13,29 @@ from orchestrator.commands.said import echo, echo_json, on_the_way, say
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--format", "form", type=click.Choice(["svg", "png", "pdf"]), default="svg", show_default=True)
-@click.option("--only", type=CommaList(str), default=(), metavar="NAMES", help="Figures to write: curves,heat-map.")
-@click.option("--every", is_flag=True, help="Every score and statistic, not only means of the selection metric.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["svg", "png", "pdf"]),
+    default="svg",
+    show_default=True,
+    help="Format of the figures.",
+)
+@click.option(
+    "--only", type=CommaList(str), default=(), metavar="NAMES", help="Write these figures only: curves,heat-map"
+)
+@click.option("--every", is_flag=True, help="Draw every score and statistic, not only means of the selection metric.")
 @click.option(
     "--width",
     metavar="MM",
     type=click.FloatRange(40, 600),
-    help="Millimetres (default: 85, a column; 180 where a figure has several panels or long names).",
+    help="Width in millimetres (default: 85, one column; 180 if a figure has several panels or long names).",
 )
-@click.option("--x", metavar="SETTING", help="Write a score against this setting instead (lr, head.dropout …).")
-@click.option("--y", metavar="METRIC", help="With --x: a metric of the study, such as accuracy (default: loss).")
+@click.option("--x", metavar="SETTING", help="Draw a score against this setting instead (lr, head.dropout …).")
+@click.option("--y", metavar="METRIC", help="With --x: the metric to draw, such as accuracy (default: loss).")
 @click.option("--line", metavar="SETTING", help="With --x: a line for each of its values.")
 @click.option("--facet", metavar="SETTING", help="With --x: a panel for each of its values.")
-@click.option("--band", type=click.Choice(["std", "none"]), help="With --x: what stands at a mark (default: std).")
+@click.option("--band", type=click.Choice(["std", "none"]), help="With --x: error bar of each mark (default: std).")
 @click.option("--output", metavar="DIR", type=local_path(file_okay=False), help="Folder to write the files to.")
 @json_option
 @studies_option
@@ -45,7 +54,9 @@ def figures(
     as_json: bool,
     studies: str | None,
 ) -> None:
-    """Write STUDY's figures for print, and beside each its data as CSV; captions.md says how to read them.
+    """Write STUDY's figures for print, each with its data as CSV.
+
+    captions.md says how to read them.
 
     \b
     Examples:

@@ -26,7 +26,7 @@ HOME = "index.html"
 @studies_option
 @json_option
 def list_studies(studies: str | None, as_json: bool) -> None:
-    """All studies: where each stands, its best configuration so far, its last change.
+    """List all studies: progress, best configuration, last change.
 
     \b
     Examples:

@@ -52,19 +52,19 @@ def _reading(command: Any) -> Any:
     metavar="DIR|TABLE",
     required=True,
     type=local_path(),
-    help="Class folders, or a table of files, labels and groups; packed (.zip, .tar), or arrays (.npz).",
+    help="Class folders, or a table of files, labels and groups; or an archive (.zip, .tar) or arrays (.npz).",
 )
-@click.option("--classes", type=ClassNames(), help="What classes are called: D=Differentiated,U=Undifferentiated.")
+@click.option("--classes", type=ClassNames(), help="Names of the classes: D=Differentiated,U=Undifferentiated.")
 @click.option(
     "--backbone",
     "backbones",
     metavar="NAME",
     multiple=True,
-    help="What is fine-tuned (default: some whose weights are on this machine).",
+    help="Backbone to fine-tune (default: some whose weights are on this machine).",
 )
-@click.option("--weights", metavar="hub|none|FILE", help="Where the weights of --backbone come from (default: hub).")
+@click.option("--weights", metavar="hub|none|FILE", help="Weights of --backbone (default: hub).")
 @_reading
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of what is unpacked (default: ~/.cache/orch).")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder for unpacked files (default: ~/.cache/orch).")
 @json_option
 def init(
     name: str,
@@ -76,10 +76,11 @@ def init(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Write NAME.toml, a study's file with reasons, from what the images in DIR or TABLE are.
+    """Write NAME.toml, a commented study file that fits your images.
 
     It names the classes, how they are divided and balanced, backbones whose weights are on this machine, and a small
-    grid. A search takes it as it is; change what you know better. A file that is there is not touched.
+    grid, with a reason for each choice. A search takes the file as it is; change what you know better. An existing file
+    is not overwritten.
 
     \b
     Examples:

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--watch", "watches", is_flag=True, help="Show what is going on, every second, until Ctrl-C.")
-@click.option("--with-names", is_flag=True, help="Name files and groups in causes of failures.")
+@click.option("--watch", "watches", is_flag=True, help="Show the progress every second, until Ctrl-C.")
+@click.option("--with-names", is_flag=True, help="Show the names of files and groups in the causes of failures.")
 @studies_option
 @json_option
 def status(study: str, watches: bool, with_names: bool, studies: str | None, as_json: bool) -> None:
-    """Where every configuration of STUDY stands: repeats done, running, failed, waiting.
+    """Show the progress of STUDY: repeats done, running and failed.
 
     \b
     Examples:
@@ -89,8 +89,21 @@ def unnamed(study: Study, text: str, data: dict[str, Any]) -> tuple[str, dict[st
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--per", type=click.Choice(["epoch", "repeat", "config"]), default="config", show_default=True)
-@click.option("--format", "form", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True)
+@click.option(
+    "--per",
+    type=click.Choice(["epoch", "repeat", "config"]),
+    default="config",
+    show_default=True,
+    help="What each row is: an epoch, a repeat or a configuration.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="Format of the table.",
+)
 @studies_option
 def table(study: str, per: str, form: str, studies: str | None) -> None:
     """Write STUDY's results as a tidy table to stdout.
@@ -123,17 +136,17 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
 @click.argument("names", metavar="[STUDY...]", nargs=-1, shell_complete=complete_study)
 @click.option("--compare", "compares", is_flag=True, help="Write one page that compares several studies.")
 @click.option("--output", metavar="FILE", type=local_path(dir_okay=False), help="File to write the page to.")
-@click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
-@click.option("--live", is_flag=True, help="Serve the page, and keep it up to date while others search.")
+@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+@click.option("--live", is_flag=True, help="Serve the page and keep it up to date while searches run.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of --live (default: a free one).")
 @click.option("--host", metavar="ADDRESS", help="Address of --live (default: this machine alone; others need a token).")
 @click.option("--with-images", is_flag=True, help="Show small images: samples, and mistakes on the test split.")
-@click.option("--with-names", is_flag=True, help="Name files and groups, which may name patients.")
+@click.option("--with-names", is_flag=True, help="Show the names of files and groups, which may identify patients.")
 @click.option(
     "--data-root",
     metavar="DIR",
     type=local_path(),
-    help="Where the images of --with-images lie now (default: where they lay when the study was made).",
+    help="Folder of the images for --with-images (default: where they were when the study was made).",
 )
 @studies_option
 def dashboard(
@@ -149,11 +162,11 @@ def dashboard(
     data_root: Path | None,
     studies: str | None,
 ) -> None:
-    """Write STUDY's page: one HTML file that needs no network and no server. Or serve it live.
+    """Write STUDY's page as one HTML file, or serve it live.
 
-    Without a STUDY it is a page of all studies, with links to theirs.
+    The file needs no network and no server. Without STUDY, the page lists all studies, with links to their pages.
 
-    The page holds no images, and numbers in place of the names of files and groups, unless they are asked for.
+    The page holds no images, and numbers instead of the names of files and groups, unless you ask for them.
 
     \b
     Examples:

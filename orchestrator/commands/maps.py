@@ -42,14 +42,14 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
     type=CommaList(str),
     default="best,worst,uncertain",
     show_default=True,
-    help=f"Which images: {', '.join(IMAGE_KINDS)}; or files and folders that are not of the study.",
+    help=f"Images to explain: {', '.join(IMAGE_KINDS)}; or files and folders from outside the study.",
 )
 @click.option(
     "--count",
     type=click.IntRange(1, 100_000),
     default=8,
     show_default=True,
-    help="Number of images of each of these kinds.",
+    help="Number of images of each kind.",
 )
 @click.option("--class", "classes", metavar="NAME", multiple=True, help="Only images of this class.")
 @click.option("--group", "groups", metavar="NAME", multiple=True, help="Only images of this group.")
@@ -58,7 +58,7 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
     type=click.Choice(("valid", "test")),
     default="valid",
     show_default=True,
-    help="test: its images, once this configuration was evaluated.",
+    help="Split of the images; test only once this configuration was evaluated on it.",
 )
 @click.option(
     "--image", "files", metavar="FILE", multiple=True, help="Images of the study by name, instead of --images."
@@ -69,16 +69,16 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
     type=click.Choice(("predicted", "true")),
     default="predicted",
     show_default=True,
-    help="Whose map is made: of the class with the largest mean probability over repeats, or of the true one.",
+    help="Class to explain: the one with the largest mean probability over repeats, or the true one.",
 )
-@click.option("--whole", is_flag=True, help="Patches are put together to the images that orch data patches cut.")
-@click.option("--sanity", is_flag=True, help="Also hold the maps against random networks and a random order of places.")
+@click.option("--whole", is_flag=True, help="Join the maps of patches into the images that orch data patches cut.")
 @click.option(
-    "--layer", metavar="NAME", default="", help="Layer of the network (default: the last that still has places)."
+    "--sanity", is_flag=True, help="Also compare the maps with random networks and a random order of regions."
 )
 @click.option(
-    "--top", type=click.IntRange(min=1), help="Number of configurations to explain, the best ones.  [default: 1]"
+    "--layer", metavar="NAME", default="", help="Layer of the network (default: the last with a spatial grid)."
 )
+@click.option("--top", type=click.IntRange(min=1), help="Number of best configurations to explain.  [default: 1]")
 @named_option
 @click.option("--partition", metavar="ID", help="Partition to use (default: the study's own).")
 @click.option(
@@ -89,18 +89,19 @@ IMAGE_KINDS = ("best", "worst", "uncertain", "random")
 @click.option(
     "--arrays", metavar="FILE", type=local_path(dir_okay=False), help="File for the maps as numbers: maps.npz"
 )
-@click.option("--with-names", is_flag=True, help="Names of files and groups, which may name patients, not numbers.")
-@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
-@click.option("--weights", metavar="hub|none|FILE", help="Where the backbone's weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
+@click.option("--with-names", is_flag=True, help="Show the names of files and groups, which may identify patients.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Folder of the images on this machine.")
+@click.option("--weights", metavar="hub|none|FILE", help="Where to find the backbone's weights on this machine.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder for cached features.")
 @studies_option
 @json_option
 def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **asked: Any) -> None:
-    """Which places of valid images of STUDY speak for their class, over all repeats of the best configurations.
+    """Show which regions of an image speak for its class.
 
-    Each repeat's map, their mean, and their deviation: where trainings that differ in nothing but their seed disagree
-    about why. Several configurations explain the same images and classes. Test images are left out unless --split test
-    asks for them, after an evaluation. The page holds images: mind who sees it.
+    Explains validation images of STUDY by all repeats of its best configurations: the map of each repeat, their mean,
+    and their standard deviation, which shows where trainings that differ only in their seed disagree. Several
+    configurations explain the same images and classes. Test images are left out unless you ask for --split test, after
+    an evaluation. The page holds images: be careful who sees it.
 
     \b
     Examples:

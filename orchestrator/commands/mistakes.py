@@ -25,21 +25,28 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option(
-    "--top", type=click.IntRange(min=1), help="Number of configurations to look at, the best ones.  [default: 5]"
-)
+@click.option("--top", type=click.IntRange(min=1), help="Number of best configurations to look at.  [default: 5]")
 @named_option
 @click.option("--partition", metavar="ID", help="Partition to use (default: all that were asked for).")
-@click.option("--by", metavar="COLUMN", multiple=True, help="Slices by it (default: by every column that can be).")
-@click.option("--look", "looks", is_flag=True, help="Read the images, for slices by brightness and sharpness.")
-@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images of --look lie here.")
-@click.option("--csv", "table", metavar="FILE", type=local_path(dir_okay=False), help="Write a row for each image.")
-@click.option("--review", metavar="FILE", type=local_path(dir_okay=False), help="Write a list to be reviewed blind.")
 @click.option(
-    "--reviewed", metavar="FILE", type=local_path(dir_okay=False), help="A list of --review with verdicts filled in."
+    "--by", metavar="COLUMN", multiple=True, help="Column to slice by (default: every column that can be used)."
 )
-@click.option("--output", metavar="TABLE", type=local_path(dir_okay=False), help="Where the new table goes: new.csv")
-@click.option("--every", is_flag=True, help="List all of everything, not the first ten.")
+@click.option("--look", "looks", is_flag=True, help="Read the images, for slices by brightness and sharpness.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Folder of the images for --look on this machine.")
+@click.option(
+    "--csv", "table", metavar="FILE", type=local_path(dir_okay=False), help="Write a table with a row for each image."
+)
+@click.option(
+    "--review", metavar="FILE", type=local_path(dir_okay=False), help="Write a list of images for blind review."
+)
+@click.option(
+    "--reviewed",
+    metavar="FILE",
+    type=local_path(dir_okay=False),
+    help="List from --review with its verdicts filled in.",
+)
+@click.option("--output", metavar="TABLE", type=local_path(dir_okay=False), help="File for the new table: new.csv")
+@click.option("--every", is_flag=True, help="List everything, not only the first ten.")
 @studies_option
 @json_option
 def mistakes(
@@ -58,10 +65,11 @@ def mistakes(
     studies: str | None,
     as_json: bool,
 ) -> None:
-    """Where the best configurations of STUDY are wrong: images, groups, slices, errors that they share, labels.
+    """Show where the best configurations of STUDY are wrong.
 
-    Of validation images alone; over several partitions every image counts where it was in validation. Nothing is
-    trained, and test images are in none of it.
+    By image, group and slice, with errors that configurations share and labels that may be wrong. Only validation
+    images are used; with several partitions, an image counts wherever it was in validation. Nothing is trained, and no
+    test image is used.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ from orchestrator.commands.said import echo, echo_json
 @click.argument("text", nargs=-1)
 @click.option("--tag", "tags", metavar="NAME", multiple=True, help="Add a tag to the study.")
 @click.option("--untag", "untagged", metavar="NAME", multiple=True, help="Remove a tag.")
-@click.option("--delete", metavar="N", type=click.IntRange(min=1), help="Delete the note of this number.")
+@click.option("--delete", metavar="N", type=click.IntRange(min=1), help="Delete the note with this number.")
 @studies_option
 @json_option
 def note(
@@ -25,9 +25,9 @@ def note(
     studies: str | None,
     as_json: bool,
 ) -> None:
-    """Keep a note with STUDY, or tags; without either, show them.
+    """Add a note or tags to STUDY; without either, show them.
 
-    They stand in orch list, orch status and on the study's page, without the name of who wrote them.
+    They appear in orch list, in orch status and on the study's page, without their author's name.
 
     \b
     Examples:

@@ -74,7 +74,7 @@ def local_path(*, file_okay: bool = True, dir_okay: bool = True) -> LocalPath:
 studies_option = click.option(
     "--studies",
     metavar="DIR|ADDRESS",
-    help="Where all studies lie: a folder or s3://BUCKET/PREFIX (default: $ORCH_STUDIES, else ./studies).",
+    help="Where the studies are: a folder or s3://BUCKET/PREFIX (default: $ORCH_STUDIES, else ./studies).",
 )
 named_option = click.option(
     "--of",
@@ -85,6 +85,13 @@ named_option = click.option(
     help="Configurations to use instead of the best, by the first digits of their ids.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
+
+
+def within(sentence: str) -> str:
+    """A sentence as part of another: no full stop, and a small first letter unless it begins with a name."""
+    first = sentence.partition(" ")[0]
+    is_name = "'" in first or not first[1:].islower()
+    return (sentence if is_name else sentence[:1].lower() + sentence[1:]).removesuffix(".")
 
 
 def complete_study(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

@@ -49,37 +49,42 @@ def _reading(command: Any) -> Any:
 )
 @click.option(
     "--margin",
+    metavar="found|PIXELS",
     type=MarginType(),
     default="found",
     show_default=True,
-    help="Pixels that are cut off first: uniform borders, or as many on each side, or left,top,right,bottom.",
+    help="Margin to cut off first: found (uniform borders), or pixels, the same on each side or left,top,right,bottom.",
 )
 @click.option(
-    "--um-per-pixel", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Resample every image to it."
+    "--um-per-pixel",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Resample every image to N µm per pixel.",
 )
 @click.option(
     "--source-um-per-pixel",
     metavar="N|COLUMN",
-    help="Micrometres per pixel of files that do not say it, or the table's column that does.",
+    help="Micrometres per pixel of files that do not state it, or the table column that holds it.",
 )
 @click.option(
     "--least-tissue",
     type=click.FloatRange(0, 1),
     default=0.01,
     show_default=True,
-    help="Share of a patch below which it is background, and skipped.",
+    help="Skip patches with a smaller share of tissue than this, as background.",
 )
 @_reading
 @split_column_option
 @split_words_option
 @rule_of_reading
-@click.option("--plan", "plans", is_flag=True, help="Say all of it and write nothing.")
+@click.option("--plan", "plans", is_flag=True, help="Show the plan and write nothing.")
 @json_option
 def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any) -> None:
-    """Cut the images of class folders or of a table into squares without overlap, for a search.
+    """Cut large images into square patches for a search.
 
-    Patches of one source image, or of one patient or slide where the table has such a column, are one group.
-    The same command again goes on where it was interrupted; nothing is written over.
+    Takes class folders or a table; the patches do not overlap. Patches of one source image, or of one patient or slide
+    if the table has such a column, are one group. Running the same command again continues where it was interrupted;
+    nothing is overwritten.
 
     \b
     Examples:
@@ -124,14 +129,14 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
 
 @click.command()
 @click.argument("output", metavar="DIR", type=local_path(file_okay=False))
-@click.option("--name", metavar="NAME", help="Who rejects (default: account and machine).")
+@click.option("--name", metavar="NAME", help="Your name, kept with each click (default: account and machine).")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine (default: a free one).")
-@click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
+@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 def cut(output: Path, name: str | None, port: int, opens: bool) -> None:
-    """Look through the patches in DIR, made by `orch data patches`, and reject those that show nothing.
+    """Look through patches and reject those that show nothing.
 
-    Serves a page on this machine alone, until Ctrl-C. Every click is stored at once, with who and when; what is
-    rejected leaves labels.csv, and can be taken back.
+    DIR holds patches made by `orch data patches`. Serves a page on this machine only, until Ctrl-C. Every click is
+    stored at once, with who and when. Rejected patches are removed from labels.csv, and can be restored.
 
     \b
     Example:

@@ -67,20 +67,20 @@ def rule_of_reading(command: Command) -> Command:
             "--intensity",
             metavar="LOW:HIGH",
             type=Range(),
-            help="Values that are black and white in images of more than 8 bits and DICOM (default: by the window that "
-            "all files state, else by their bit depth); 1%:99%: percentiles of training images.",
+            help="Values to show as black and white, for DICOM and images of more than 8 bits; 1%:99%: percentiles of "
+            "the training images (default: the window that all files state, else their bit depth).",
         ),
         click.option(
             "--page",
             metavar="N|max|mean|min",
             type=Parsed("PAGE", _page),
-            help="Page, plane or frame of files with several, from 1, or the projection over all.",
+            help="For files with several pages, planes or frames: which one, from 1, or a projection over all.",
         ),
         click.option(
             "--channels",
             metavar="NAME=INPUT,…",
             type=Parsed("CHANNELS", _channels),
-            help="Channels of files with several: DAPI=blue,GFP=green (names of OME-TIFF or numbers), or one alone.",
+            help="For files with several channels: DAPI=blue,GFP=green (names of OME-TIFF, or numbers), or one alone.",
         ),
     ]
     for decorate in reversed(decorators):

@@ -39,14 +39,14 @@ NONE_FAILED = "No repeat has failed. What else is owed, if anything, is trained 
 @click.command()
 @what_to_search
 @while_it_runs
-@click.option("--plan", "only_plan", is_flag=True, help="Only say what it would take, as `orch plan` does.")
+@click.option("--plan", "only_plan", is_flag=True, help="Only estimate what the search needs, as `orch plan` does.")
 @click.option(
     "--keep",
     metavar="N",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="At the end keep the trained weights of the N best configurations in the study, up to 1 GB.",
+    help="At the end, keep the trained weights of the N best configurations in the study, up to 1 GB.",
 )
 @json_option
 @click.pass_context
@@ -64,10 +64,11 @@ def search(
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Train every configuration of STUDY's grid for each BACKBONE, every one with several repeats.
+    """Train STUDY's grid of configurations for each BACKBONE.
 
-    STUDY is a bundled study (see `orch spaces list`), a TOML file, or a new name together with --data. Without --data a
-    small synthetic dataset is made. Running it again trains only what is missing.
+    Each configuration is trained several times, in repeats. STUDY is a bundled study (see `orch spaces list`), a TOML
+    file, or a new name given together with --data. Without --data, a small synthetic dataset is made. Running the
+    command again trains only what is missing.
 
     \b
     Examples:
@@ -101,13 +102,13 @@ def search(
 
 @click.command()
 @click.argument("study", shell_complete=complete_study)
-@click.option("--data-root", metavar="DIR", type=local_path(), help="Where the images lie here.")
-@click.option("--weights", metavar="hub|none|FILE", help="Where the weights lie on this machine.")
-@click.option("--cache", metavar="DIR", type=local_path(), help="Folder of cached features.")
+@click.option("--data-root", metavar="DIR", type=local_path(), help="Folder of the images on this machine.")
+@click.option("--weights", metavar="hub|none|FILE", help="Where to find the weights on this machine.")
+@click.option("--cache", metavar="DIR", type=local_path(), help="Folder for cached features.")
 @while_it_runs
-@click.option("--failed", is_flag=True, help="Train only what has failed before.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Raise everything that was asked for to so many epochs.")
-@click.option("--repeats", type=click.IntRange(min=1), help="Raise everything that was asked for to so many repeats.")
+@click.option("--failed", is_flag=True, help="Train only the repeats that failed.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Train every repeat for at least this many epochs.")
+@click.option("--repeats", type=click.IntRange(min=1), help="Train at least this many repeats of every configuration.")
 @studies_option
 @json_option
 @click.pass_context
@@ -130,7 +131,7 @@ def resume(
     studies: str | None,
     as_json: bool,
 ) -> None:
-    """Go on with everything that any search of STUDY asked for and nobody has finished.
+    """Continue every search of STUDY that is not finished.
 
     \b
     Examples:
@@ -157,7 +158,9 @@ def resume(
 @keep_gb_option
 @json_option
 def plan(keep_gb: float, as_json: bool, **asked: Any) -> None:
-    """Say what a search would take: configurations, repeats, work left, time, memory and disk. Trains nothing.
+    """Estimate what a search needs: time, memory and disk.
+
+    Counts configurations, repeats and the work left, and times a few steps on this machine. Nothing is trained.
 
     \b
     Example:

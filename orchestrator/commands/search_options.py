@@ -21,6 +21,7 @@ from orchestrator.commands.options import (
     complete_study,
     local_path,
     studies_option,
+    within,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.train import RunOptions
     from search_spaces.changes import Typed
     from search_spaces.limits import Limits
-    from search_spaces.settings.declaration import Declared
+    from search_spaces.settings.declaration import Declared, Setting
 
 
 class RayAddress(click.ParamType[str]):
@@ -88,7 +89,7 @@ keep_gb_option = click.option(
     type=click.FloatRange(min=0),
     default=1.0,
     show_default=True,
-    help="What states of repeats, from which they can be given more epochs, may take in the study.",
+    help="Space in the study for the final states of repeats, from which they can be trained further, in GB.",
 )
 
 
@@ -102,13 +103,13 @@ def while_it_runs(command: Command) -> Command:
             type=click.FloatRange(min=1),
             default=30,
             show_default=True,
-            help="The process ends within this time after SIGTERM or SIGINT.",
+            help="End within this time after SIGTERM or SIGINT.",
         ),
         click.option(
             "--cache-gb",
             metavar="N",
             type=click.FloatRange(min=0, min_open=True),
-            help="What images and features in the cache may take; what no search uses is deleted, the oldest first.",
+            help="Space for images and features in the cache, in GB; what no search uses is deleted, the oldest first.",
         ),
         keep_gb_option,
         click.option(
@@ -116,14 +117,14 @@ def while_it_runs(command: Command) -> Command:
             "time_s",
             metavar="2h|90min",
             type=Duration(),
-            help="Train for so long, by the clock, then keep everything and end; the same command goes on.",
+            help="Train for this long, by the clock, then keep everything and stop; the same command continues.",
         ),
         click.option(
             "--nice",
             metavar="N",
             type=click.IntRange(0, 19),
             default=0,
-            help="Give workers a lower priority than this command has, for a machine that others use (0 to 19).",
+            help="Lower the priority of the workers by this much, on a machine that others use (0 to 19).",
         ),
     ]
     for decorate in reversed(decorators):
@@ -136,7 +137,7 @@ def what_to_search(command: Command) -> Command:
     decorators = [
         click.argument("study", shell_complete=complete_study),
         click.argument("backbones", nargs=-1, shell_complete=complete_backbone),
-        click.option("--all", "every_backbone", is_flag=True, help="All backbones of the study's file."),
+        click.option("--all", "every_backbone", is_flag=True, help="Search all backbones of the study's file."),
         *data_to_search(),
         _strategy_option(),
         _stages_option(),
@@ -145,19 +146,19 @@ def what_to_search(command: Command) -> Command:
             "--budget",
             metavar="N|HOURSgpuh",
             type=Budget(),
-            help="At most so many configurations of a sampler (60), or hours of training (2gpuh), of GPUs or, where "
-            "there are none, of cores. A larger one goes on with the same search.",
+            help="At most this many sampled configurations (60), or hours of training (2gpuh) on GPUs, or on cores if "
+            "there are no GPUs. A larger budget continues the same search.",
         ),
         click.option(
             "--start",
             metavar="FILE",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Points that a sampler tries first: a TOML file of tables [[start]] with settings.",
+            help="Configurations that the sampler tries first: a TOML file, with a table [[start]] for each.",
         ),
         click.option(
             "--goal",
             metavar="hours|parameters|METRIC",
-            help="What a sampler weighs against the score that selects: orch best says what nothing beats in both.",
+            help="Second objective of the sampler, beside the selection metric; orch best lists the Pareto front.",
         ),
         _proposer_option(),
         *_short_options(),
@@ -166,38 +167,47 @@ def what_to_search(command: Command) -> Command:
             "settings",
             metavar="PATH=VALUES",
             multiple=True,
-            help="Any setting: optimiser.weight_decay=0,1e-4 (all of them: orch spaces settings).",
+            help="Values of any setting: optimiser.weight_decay=0,1e-4 (orch spaces settings lists all settings).",
         ),
         click.option(
             "--epochs",
+            metavar="N|adaptive",
             type=NumberOr("adaptive"),
-            help="Epochs of every repeat; adaptive: all begin, at each rung the better half goes on.",
+            help="Epochs of every repeat; adaptive: all configurations begin, and the better half goes on at each rung "
+            "(successive halving).",
         ),
         click.option(
             "--repeats",
+            metavar="N|screen|race",
             type=NumberOr("screen", "race"),
-            help="Repeats of every configuration; screen: the best quarter goes on after five; race: what others are "
-            "shown to be better than stops at 8, 12 and 20.",
+            help="Repeats of every configuration; screen: the best quarter goes on after five repeats; race: "
+            "configurations that are shown to be worse than another stop after 8, 12 or 20.",
         ),
         click.option(
             "--margin",
             type=click.FloatRange(min=0, min_open=True),
-            help="Of a race, in the unit of what ranks: nothing is excluded that trails by less, and it ends where all "
-            "left are shown to be nearer to each other.",
+            help="With --repeats race, in units of the ranking metric: a configuration that trails by less is not "
+            "stopped, and the race ends once all that are left are shown to differ by less.",
         ),
         click.option(
             "--partitions",
             type=click.IntRange(1, 100),
-            help="Search on so many divisions into train and valid; the test split stays the same (default: every fold "
-            "of the data, else 1).",
+            help="Number of divisions into train and valid to search on; the test split stays the same (default: every "
+            "fold of the data, else 1).",
         ),
-        click.option("--full", is_flag=True, help="Search the whole grid, on synthetic data too."),
+        click.option("--full", is_flag=True, help="Search the whole grid on synthetic data too."),
         click.option(
-            "--seed", type=click.IntRange(min=0), help="Study seed (default: the study's own, 0 for a new one)."
+            "--seed", type=click.IntRange(min=0), help="Seed of the study (default: its own; 0 for a new study)."
         ),
-        click.option("--weights", metavar="hub|none|FILE", help="Where the weights come from (default: hub)."),
         click.option(
-            "--weights-key", metavar="KEY", help="Which network of a file of weights (default: averaged ones, EMA)."
+            "--weights",
+            metavar="hub|none|FILE",
+            help="Pretrained weights: from the hub (default), none (random weights), or from a file.",
+        ),
+        click.option(
+            "--weights-key",
+            metavar="KEY",
+            help="Which weights to take from a file that holds several (default: the averaged ones, EMA).",
         ),
         click.option(
             "--mean",
@@ -218,7 +228,7 @@ def what_to_search(command: Command) -> Command:
             "--cache",
             metavar="DIR",
             type=local_path(),
-            help="Folder of features (default: ~/.cache/orch).",
+            help="Folder for cached features (default: ~/.cache/orch).",
         ),
         studies_option,
     ]
@@ -232,7 +242,7 @@ def _strategy_option() -> Callable[[Command], Command]:
 
     told = ", ".join(f"{name} ({preset.help})" for name, preset in PRESETS.items())
     return click.option(
-        "--strategy", type=CommaList(str), shell_complete=complete_strategy, help=f"What trains: {told}."
+        "--strategy", type=CommaList(str), shell_complete=complete_strategy, help=f"What is trained: {told}."
     )
 
 
@@ -241,25 +251,25 @@ def _stages_option() -> Callable[[Command], Command]:
 
     told = "; ".join(f"{name}: {words}" for name, words in HELP.items())
     return click.option(
-        "--stages", metavar="NAME", help=f"Only trainings in a row, each from what the one before selected. {told}."
+        "--stages", metavar="NAME", help=f"Train in stages, each from what the one before selected. {told}."
     )
 
 
 def _sampler_option() -> Callable[[Command], Command]:
     from search_spaces.proposers import SAMPLERS
 
-    told = ", ".join(f"{name} ({one.help[:1].lower()}{one.help[1:-1]})" for name, one in SAMPLERS.variants.items())
+    told = "; ".join(f"{name}: {within(one.help)}" for name, one in SAMPLERS.variants.items())
     return click.option(
-        "--sampler", type=click.Choice(SAMPLERS.names), help=f"Which configurations are tried: {told} (default: grid)."
+        "--sampler", type=click.Choice(SAMPLERS.names), help=f"How configurations are chosen (default: grid). {told}."
     )
 
 
 def _proposer_option() -> Callable[[Command], Command]:
     from search_spaces.proposers import PROPOSERS
 
-    told = ", ".join(f"{name} ({one.help})" for name, one in PROPOSERS.variants.items())
+    told = "; ".join(f"{name}: {within(one.help)}" for name, one in PROPOSERS.variants.items())
     return click.option(
-        "--proposer", type=click.Choice(PROPOSERS.names), help=f"Who says what of the space to train next: {told}."
+        "--proposer", type=click.Choice(PROPOSERS.names), help=f"How the search decides what to train next. {told}."
     )
 
 
@@ -268,11 +278,16 @@ def _short_options() -> list[Callable[[Command], Command]]:
     from search_spaces.changes import option_of
 
     return [
-        click.option(
-            option_of(one), one.column, metavar="VALUES", help=f"{one.setting.label.capitalize()}: {one.setting.help}"
-        )
+        click.option(option_of(one), one.column, metavar="VALUES", help=setting_help(one.setting))
         for one in with_short_names()
     ]
+
+
+def setting_help(setting: Setting) -> str:
+    """Its label and its help, or the help alone where that begins with the label."""
+    if setting.help.casefold().startswith(setting.label.casefold()):
+        return setting.help
+    return f"{setting.label[:1].upper()}{setting.label[1:]}: {within(setting.help)}."
 
 
 def with_short_names() -> list[Declared]:

@@ -12,13 +12,13 @@ from orchestrator.commands.said import echo
 
 @click.group()
 def spaces() -> None:
-    """Search spaces: list the bundled ones, show one, check a file of your own."""
+    """List and show bundled studies, and check a file of your own."""
 
 
 @spaces.command("list")
 @json_option
 def list_spaces(as_json: bool) -> None:
-    """Name the bundled studies.
+    """List the bundled studies.
 
     \b
     Example:
@@ -37,10 +37,12 @@ def list_spaces(as_json: bool) -> None:
 
 @spaces.command("show")
 @click.argument("name")
-@click.option("--small", is_flag=True, help="Show the small preset that synthetic data gets.")
-@click.option("--toml", is_flag=True, help="Print the file itself, to start a study of your own from.")
+@click.option("--small", is_flag=True, help="Show the small preset that is used for synthetic data.")
+@click.option("--toml", is_flag=True, help="Print the file itself, as a start for a study of your own.")
 def show_space(name: str, small: bool, toml: bool) -> None:
-    """Show a bundled study or a TOML file: grids, configurations, repeats.
+    """Show a study's grids, configurations and repeats.
+
+    NAME is a bundled study or a TOML file.
 
     \b
     Examples:
@@ -56,7 +58,9 @@ def show_space(name: str, small: bool, toml: bool) -> None:
 @spaces.command("check")
 @click.argument("file")
 def check_space(file: str) -> None:
-    """Check a TOML file; all faults are named at once, exit status 2.
+    """Check a TOML file, and report all of its faults at once.
+
+    The exit status is 2 if there are any.
 
     \b
     Example:
@@ -73,7 +77,9 @@ def check_space(file: str) -> None:
 @spaces.command("settings")
 @json_option
 def list_settings(as_json: bool) -> None:
-    """List every setting that a study's file, --set or an option of its own can give.
+    """List every setting, with its default and what it expects.
+
+    Settings are given in a study's file, with --set, or by an option of their own.
 
     \b
     Example:

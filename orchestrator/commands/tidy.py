@@ -34,9 +34,10 @@ def complete_part(ctx: click.Context, param: click.Parameter, incomplete: str) -
 @studies_option
 @json_option
 def rename(study: str, name: str, studies: str | None, as_json: bool) -> None:
-    """Give STUDY another NAME: its folder, its pages, and every command that is shown of it.
+    """Rename STUDY to NAME, with its folder and its page.
 
-    A plain move of the folder does the same. Nobody may work on the study meanwhile.
+    The commands on its page then use the new name. Moving the folder by hand does the same. Nobody may be working on
+    the study meanwhile.
 
     \b
     Example:
@@ -63,10 +64,11 @@ def rename(study: str, name: str, studies: str | None, as_json: bool) -> None:
 @studies_option
 @json_option
 def forget(part: str, yes: bool, studies: str | None, as_json: bool) -> None:
-    """Delete a configuration, a search or a partition of STUDY with its results, or all of STUDY.
+    """Delete a part of STUDY with its results, or all of STUDY.
 
-    ID is the beginning of one id (orch table, orch decisions). It says first what goes, and asks. Tests that were made
-    stay, and how often test images were looked at. What is searched again later is trained again.
+    ID is the beginning of the id of a configuration, a search or a partition (see orch table and orch decisions). The
+    command first says what it will delete, and asks. Tests that were made are kept, and so is the count of looks at
+    test images. What is searched again later is trained again.
 
     \b
     Examples:

@@ -14,7 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.command_line import main
+from orchestrator.commands.search_options import setting_help
 from orchestrator.store.storage import LocalStorage
+from search_spaces.settings.declaration import Setting
 from tests.support.checkout import SHARED
 from tests.support.configurations import asked
 from tests.support.desk import Desk, refused, table
@@ -38,6 +40,40 @@ def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> Non
     assert result.exit_code == 0
     if command not in (("spaces",), ("data",)):
         assert f"orch {' '.join(command)}" in result.output.partition("Example")[2]
+
+
+def options(command: click.Command) -> list[tuple[str, str]]:
+    """(option, help) of a command, or of all within a group."""
+    if isinstance(command, click.Group):
+        return [one for inner in command.commands.values() for one in options(inner)]
+    return [(one.opts[0], one.help or "") for one in command.params if isinstance(one, click.Option)]
+
+
+def test_every_option_says_what_it_is_for_and_says_it_once() -> None:
+    assert not [option for option, told in options(main) if not told]
+    parts = [told.casefold().partition(": ") for _, told in options(main)]
+    assert not [after for title, colon, after in parts if colon and after.startswith(title)]
+
+
+@pytest.mark.parametrize(
+    ("title", "words", "told"),
+    [
+        ("learning rate", "Learning rate.", "Learning rate."),
+        ("momentum", "Momentum: share of the last step.", "Momentum: share of the last step."),
+        ("batch size", "Images per step.", "Batch size: images per step."),
+        ("EMA", "γ of Optuna's average.", "EMA: γ of Optuna's average."),
+        ("sampler", "Optuna's estimator.", "Sampler: Optuna's estimator."),
+    ],
+)
+def test_an_option_of_a_setting_says_title_and_description_once(title: str, words: str, told: str) -> None:
+    assert setting_help(Setting(title, words, ())) == told
+
+
+def test_no_summary_of_a_command_is_cut_on_a_terminal_of_80_columns() -> None:
+    for path in [(), ("spaces",), ("data",)]:
+        listed = CliRunner().invoke(main, [*path, "--help"], terminal_width=80).output.partition("Commands:")[2]
+        assert len(listed.splitlines()) > 4
+        assert "..." not in listed
 
 
 def test_no_command_is_a_usage_error_and_names_the_commands() -> None:
