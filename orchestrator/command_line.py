@@ -73,7 +73,7 @@ class _Group(click.Group):
             if ctx.params.get("debug"):
                 traceback.print_exc()
             click.echo("Error: there is not enough memory for this.", err=True)
-            click.echo("Run it where there is more, or raise the limit (ulimit -v).", err=True)
+            click.echo("Run it on a machine with more memory, or raise the limit (ulimit -v).", err=True)
             ctx.exit(1)
         except click.NoSuchOption as error:
             there = {name for one in error.ctx.command.params for name in one.opts} if error.ctx else set()

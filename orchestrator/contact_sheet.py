@@ -102,8 +102,8 @@ def _configuration(study: Study, changes: Changes) -> Configuration:
     found = [identity for _, identity in Decided.of(study.storage).asked()]
     if not found:
         raise InputError(
-            f"study {study.name!r}: no backbone was searched yet, so that the size of its images is not known",
-            f"orch search {study.name} resnet18",
+            f"study {study.name!r}: no backbone has been searched yet, so the size of its images is not known",
+            f"Search one first: orch search {study.name} resnet18",
         )
     base = read_configuration(study.storage, found[0])
     strengths = {
@@ -114,13 +114,13 @@ def _configuration(study: Study, changes: Changes) -> Configuration:
     if not c.augmentation.from_pixels:
         raise InputError(
             f"study {study.name!r}: augmentation {', '.join(c.augmentation.names)} changes no image",
-            f"orch data views {study.name} --augmentation flips,contrast --output views.html",
+            f"Choose others: orch data views {study.name} --augmentation flips,contrast --output views.html",
         )
     for path in changes.values:
         if not c.matters(by_path()[path]):
             raise InputError(
                 f"--set {path}: expected an augmentation that uses it, found {', '.join(c.augmentation.names)}",
-                "Name it with --augmentation; which settings matter with which: orch spaces settings",
+                "Name it with --augmentation. Which augmentation each setting applies to: orch spaces settings",
             )
     return c
 
@@ -129,12 +129,13 @@ def _single(values: Mapping[str, Sequence[Any]], study: str) -> dict[str, Any]:
     for path, several in values.items():
         if not path.startswith("augmentation."):
             raise InputError(
-                f"--set {path}: expected a setting of augmentations, found another one", "orch spaces settings"
+                f"--set {path}: expected a setting of augmentations, found another one",
+                "See them all: orch spaces settings",
             )
         if len(several) > 1:
             raise InputError(
                 f"{path}: expected one value for a sheet, found {len(several)}",
-                f"orch data views {study} --augmentation flips,contrast --output views.html",
+                f"Give one: orch data views {study} --augmentation flips,contrast --output views.html",
             )
     return {path: value for path, (value,) in values.items()}
 

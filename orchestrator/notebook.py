@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from orchestrator.results.names import counted
 from orchestrator.store import layout
 from orchestrator.store.errors import InputError
 from orchestrator.store.place import Place
@@ -40,8 +41,8 @@ class OpenStudy:
         totals = self._read().summary.totals
         mark = ", synthetic" if self._study.record.synthetic else ""
         return (
-            f"<study {self._study.name}{mark}: {totals.configurations} configurations, {totals.done} of {totals.asked} "
-            f"repeats done>"
+            f"<study {self._study.name}{mark}: {counted(totals.configurations, 'configuration')}, {totals.done} of "
+            f"{counted(totals.asked, 'repeat')} done>"
         )
 
     @property
@@ -134,8 +135,8 @@ class OpenStudy:
         if data.empty:
             totals = self._read().summary.totals
             raise InputError(
-                f"figure {name!r}: study {self.name!r} has nothing that it draws",
-                f"What it is of: figures[{name!r}]" if totals.done or not totals.owed else "Call refresh() later.",
+                f"figure {name!r}: study {self.name!r} has nothing for it to draw",
+                f"What it shows: figures[{name!r}]" if totals.done or not totals.owed else "Call refresh() later.",
             )
         return plotly_object(figure.draw(data, chosen))
 
@@ -210,7 +211,7 @@ class OpenStudy:
         if unknown:
             raise InputError(
                 f"figure {name!r}: expected {', '.join(_arguments(Choice()))}, found {', '.join(unknown)}",
-                f"What there is: study.choices({name!r})",
+                f"Possible choices: study.choices({name!r})",
             )
         wanted = dict(given)
         pair = checked_pair(name, wanted.pop("pair", LR_AND_BATCH))
@@ -222,7 +223,9 @@ class OpenStudy:
                 return choice
         if not there:
             return Choice(**wanted)
-        raise InputError(f"figure {name!r}: there is nothing with {given}", f"What there is: study.choices({name!r})")
+        raise InputError(
+            f"figure {name!r}: there is nothing with {given}", f"Possible choices: study.choices({name!r})"
+        )
 
 
 def open_folder(folder: str | Path) -> OpenStudy:

@@ -41,7 +41,7 @@ def status_report(study: Study) -> Report:
     if several:
         lines[-1:] = [f"{len(partitions)} partitions; {partitions[0]} is the study's own", ""]
     metrics = list(dict.fromkeys(map(_selects_by, summary.configurations)))
-    ranks = _metric(metrics[0], summary) if len(metrics) == 1 else "what ranks"
+    ranks = _metric(metrics[0], summary) if len(metrics) == 1 else "score that ranks"
     names = _names(summary)
     rows: list[tuple[str, ...]] = [("partition", "configuration", "repeats", "running", "failed", "diverged", ranks)]
     for entry in sorted(summary.configurations, key=lambda entry: partitions.index(entry.partition)):
@@ -56,9 +56,9 @@ def status_report(study: Study) -> Report:
         lines += ["", f"{how_many_stopped(stopped)} Why: orch decisions {study.name}"]
     lines += _failures(summary)
     if summary.totals.owed and not summary.totals.running:
-        lines += ["", f"Go on, where no search of it runs, with: orch resume {study.name}"]
+        lines += ["", f"If no search of it is running, go on with: orch resume {study.name}"]
     if summary.totals.failed:
-        lines.append(f"Try only what failed: orch resume {study.name} --failed")
+        lines.append(f"To retry only what failed: orch resume {study.name} --failed")
     notes = [{"text": one.text, "created": one.created} for _, one in remarks.notes]
     return Report(tuple(lines), {**_data(summary), "tags": list(remarks.tags), "notes": notes})
 
@@ -98,7 +98,7 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
     incomplete = {entry.id for entry in mine if entry.rank is None and not entry.stopped_by_search}
     if incomplete:
         are = "is" if len(incomplete) == 1 else "are"
-        lines.append(f"{counted(len(incomplete), 'configuration')} {are} not complete and not ranked.")
+        lines.append(f"{counted(len(incomplete), 'configuration')} {are} incomplete and not ranked.")
     depths = {(entry.configuration.network.backbone, *entry.depth) for entry in mine}
     for edge in summary.edges:
         here_too = (edge.backbone, edge.strategy, edge.non_linearities, edge.unfrozen) in depths

@@ -108,8 +108,8 @@ class Search:
             spent = spent_hours(budget, reader, self.decided.decisions[search])
             if budget is not None and budget.hours is not None and spent is not None:
                 found.append(
-                    f"The budget of {budget.hours:g} hours of training is used up ({spent:.2f} h). "
-                    f"What is owed goes on with a larger one: --budget {2 * budget.hours:g}gpuh"
+                    f"The budget of {budget.hours:g} h of training is used up ({spent:.2f} h). "
+                    f"To train the rest, give a larger one: --budget {2 * budget.hours:g}gpuh"
                 )
         return found
 

@@ -286,7 +286,7 @@ def reopen_search(
 def tell_damaged(decided: Decided, display: Display) -> None:
     """Searches, budgets and decisions that cannot be read."""
     for broken in decided.damaged:
-        display.say(f"Note: {broken.reason}; it is passed over.")
+        display.say(f"Note: {broken.reason}; it is skipped.")
 
 
 def set_damaged_aside(study: Study, display: Display) -> None:

@@ -101,7 +101,7 @@ def in_order(options: SearchOptions, display: Display, *, writes: bool = True) -
         one = replace(one, place=place, begun={name: begun[name] for name in names if name in begun})
         told, mine = one.title, {name: chosen[name] for name in names if name in chosen}
         if len(mine) < len(one.begun):
-            display.say(f"Note: {told}: planned as if it began from any configuration of the stage before.")
+            display.say(f"Note: {told}: planned as if it began from some configuration of the previous stage.")
         for backbone, of in mine.items():
             display.say(f"{told[0].upper()}{told[1:]}, {backbone}: begins from {of.words()}.")
         told += ", begins from " + _names(mine) if mine else ""
@@ -199,7 +199,7 @@ def _names(chosen: Mapping[str, Chosen]) -> str:
 def _lacking(one: OneStage, before: Search) -> OrchError:
     left, name = len(before.owed_lanes()), before.study.name
     return OrchError(
-        f"{one.title} cannot begin: expected a result of every repeat of the stage before, found "
+        f"{one.title} cannot begin: expected a result of every repeat of the previous stage, found "
         f"{counted(left, 'repeat')} without one",
         f"See what failed: orch status {name}. The same command goes on from there.",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.resolved import KEPT_BYTES, Search
+from orchestrator.results.names import counted
 from orchestrator.running.interruption import GRACE_S, Interruption
 from orchestrator.running.monitor import Monitor, Training
 from orchestrator.running.progress import Display
@@ -104,4 +105,4 @@ def _kept(search: Search) -> str:
     now = search.now()
     asked = sum(len(epochs) for epochs in now.epochs.values())
     left = len(now.owed_lanes())
-    return f"{asked - left} of {asked} repeats, and the last checkpoint of what was under way"
+    return f"{asked - left} of {counted(asked, 'repeat')}, and the last checkpoint of those under way"

@@ -45,8 +45,8 @@ def test_a_namesake_is_noticed_before_anything_is_loaded(name: str, tmp_path: Pa
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"Error: The package {name} is taken from {tmp_path / name}, expected {ROOT / name}: another package of that "
-        f"name hides it; install {DISTRIBUTION} in an environment of its own (uv tool install {DISTRIBUTION}), or take "
-        f"{tmp_path} off PYTHONPATH.\n"
+        f"name hides it; install {DISTRIBUTION} in an environment of its own (uv tool install {DISTRIBUTION}), or "
+        f"remove {tmp_path} from PYTHONPATH.\n"
     )
 
 

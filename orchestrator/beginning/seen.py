@@ -61,7 +61,7 @@ def see(space: Space, dataset: Dataset, typed: DataRequest) -> Seen:
         told = ", ".join(name for name, shown in space.class_names.items() if shown in missing)
         there = ", ".join(sorted({*manifest["label"]}))
         raise InputError(
-            f"--classes: expected classes of the data, found {told}", f"The data have other classes than these: {there}"
+            f"--classes: expected classes of the data, found {told}", f"The classes of the data are: {there}"
         )
     names = tuple(space.class_names.values())
     if {*names} == {*manifest["label"]}:

@@ -56,8 +56,8 @@ def commands(name: str, seen: Seen, file: str) -> dict[str, str]:
     """What is typed next, by what it does."""
     search = f"orch search {shlex.quote(file)} --all {seen.typed}"
     return {
-        "look through the images": f"orch data check {seen.typed.removeprefix('--data ')}",
-        "say what a search takes": f"{search} --plan",
+        "check the images": f"orch data check {seen.typed.removeprefix('--data ')}",
+        "estimate what a search needs": f"{search} --plan",
         "search": search,
         "look at the results": f"orch dashboard {name} --open",
     }
@@ -70,7 +70,7 @@ def _head(name: str, seen: Seen, file: str) -> Iterator[str]:
     )
     if not seen.has_groups:
         yield from _comment(
-            "Where several images are of one patient or slide, give these a group: they may lie in training and test."
+            "If several images are of one patient or slide, give them a group, or training and test may share it."
         )
     for note in seen.notes:
         yield from _comment(note)
@@ -98,9 +98,9 @@ def _classes(space: Space, seen: Seen) -> Iterator[str]:
     counts = " / ".join(f"{count:,}" for count in seen.images)
     yield f"classes = [{', '.join(map(_text, seen.classes))}]  # {counts} images"
     if space.class_names:
-        yield f"class_names = {_table(space.class_names)}  # what the data call them = what they are called here"
+        yield f"class_names = {_table(space.class_names)}  # name in the data = name shown"
     if seen.task == "binary":
-        yield f"positive = {_text(seen.classes[-1])}  # the class that is looked for; sensitivity is of this one"
+        yield f"positive = {_text(seen.classes[-1])}  # the class to detect; sensitivity refers to it"
     yield ""
     uneven = f"the largest class has {seen.imbalance:.1f} times as many images as the smallest"
     if seen.imbalance >= UNEVEN:
@@ -114,7 +114,7 @@ def _classes(space: Space, seen: Seen) -> Iterator[str]:
 def _partition(space: Space, seen: Seen) -> Iterator[str]:
     frame = seen.division
     rows = [[str(name) for name in frame.columns], *([str(cell) for cell in row] for row in frame.to_numpy().tolist())]
-    yield "[partition]  # images in groups of each split:"
+    yield "[partition]  # images and groups in each split:"
     yield from _comment("\n".join(columns(rows, [False, *[True] * (len(rows[0]) - 1)])))
     if seen.policy:
         shares = ", ".join(f"{share:g}" for share in space.partition.targets)
@@ -122,9 +122,9 @@ def _partition(space: Space, seen: Seen) -> Iterator[str]:
         yield f'policy = "{seen.policy}"  # or {others}: orch data split compares them'
         yield f"targets = [{shares}]  # shares of train, valid and test"
     else:
-        yield "# The data say how they are divided, which is kept."
+        yield "# The data say how they are divided; this is kept."
     if min(seen.groups) < FEW_GROUPS and seen.policy:
-        yield f"# A class has {min(seen.groups)} groups: --partitions 5 searches on five divisions, which says more."
+        yield f"# A class has {min(seen.groups)} groups: --partitions 5 searches on five divisions: more reliable."
     yield ""
 
 
@@ -132,10 +132,10 @@ def _images(seen: Seen) -> Iterator[str]:
     least, most = seen.sides
     yield "[image]"
     told = f"{least} px" if least == most else f"{least} to {most} px, half of them below {seen.side} px"
-    yield f"# Shorter sides: {told}."
+    yield f"# Shorter side of the images: {told}."
     smaller = [side for side in _INPUTS if side >= seen.side]
     if seen.side <= SMALL * USUAL_INPUT and smaller:
-        yield f"# size = [{smaller[0]}]  # left out: the network's own, often {USUAL_INPUT}; this costs less"
+        yield f"# size = [{smaller[0]}]  # left out: as large as the images; the network's own is often {USUAL_INPUT}"
     if seen.not_square:
         cut = f"{seen.not_square:,} of {sum(seen.images):,} are not square: the centre is used; this keeps all, on grey"
         yield f'# fit = "pad"  # {cut}'
@@ -161,22 +161,28 @@ def _grid(seen: Seen, *, has_gpu: bool) -> Iterator[str]:
     if has_gpu:
         yield from deeper
     else:
-        yield "# Takes long without a GPU; take the # away to try it:"
+        yield "# Slow without a GPU; remove the # to try it:"
         yield from (f"# {line}" for line in deeper)
     yield ""
 
 
 def _backbones(backbones: Sequence[Chosen], others: Sequence[str]) -> Iterator[str]:
     if others:
-        yield from _comment(f"Weights of these are on this machine too: {', '.join(others)}")
+        yield from _comment(f"Weights of these are also on this machine: {', '.join(others)}")
     for one in backbones:
         yield "[[backbones]]"
-        where = "" if one.weights else "weights are here" if one.is_here else "weights are fetched by the first search"
+        where = (
+            ""
+            if one.weights
+            else "weights are on this machine"
+            if one.is_here
+            else "the first search downloads the weights"
+        )
         yield f"name = {_text(one.name)}" + (f"  # {where}" if where else "")
         if one.weights:
             yield f"weights = {_text(one.weights)}"
         elif not one.is_here:
-            yield '# weights = "FILE"  # where this machine has no network'
+            yield '# weights = "FILE"  # if this machine has no network'
         yield ""
 
 

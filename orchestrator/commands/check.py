@@ -172,13 +172,14 @@ def split(
     found, impossible = candidates(dataset, pairs, space, given["seed"], seeds, partitions)
     if choose > len(found):
         raise InputError(
-            f"--choose {choose}: there are {len(found)} candidates", "Look at them: leave --choose and --output out."
+            f"--choose {choose}: expected at most {len(found)}, the number of candidates",
+            "To see them, leave out --choose and --output.",
         )
     chosen = found[choose - 1]
     report = split_report(str(source), dataset, found, impossible, space.partition.targets, choose - 1, every)
     seen, test = fingerprints(dataset, chosen)
     written = dict[str, str]()
-    shown = ["", f"Fingerprint of {choose}: {seen}", f"  of its test split: {test}"]
+    shown = ["", f"Fingerprint of partition {choose}: {seen}", f"  of its test split: {test}"]
     if output is not None:
         if chosen.faults:
             raise InputError(chosen.faults, "A search would refuse this partition: choose another one.")

@@ -71,7 +71,7 @@ def best(
     by = selecting_metric(summary, metric)  # click has checked the choice
     partitions = chosen_partitions(summary, partition)
     if goal and len(partitions) > 1:
-        raise click.UsageError(f"--goal: expected one partition beside it: --partition {partitions[0]}")
+        raise click.UsageError(f"--goal: expected one partition, found {len(partitions)}: --partition {partitions[0]}")
     report = nothing_report(summary, by)
     if len(partitions) > 1:
         table = over_partitions(summary, by)

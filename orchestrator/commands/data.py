@@ -132,7 +132,9 @@ def duplicates(
     if data_root is not None and not looks:
         raise click.UsageError("--data-root goes with --look")
     if Path(study).exists() and (Path(study).name != study or find_study(studies_place(studies), study) is None):
-        raise click.UsageError(f"{study}: expected a study; copies among images: orch data check {study} --every")
+        raise click.UsageError(
+            f"{study}: expected a study, found images. To find copies among them: orch data check {study} --every"
+        )
     found = open_study(studies_place(studies), study)
     if looks:
         look_now(found, data_root, say)

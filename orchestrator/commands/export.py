@@ -112,6 +112,7 @@ def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[s
     """Tables and other tools' stores; says on stderr what went where."""
     from orchestrator.export import trackers
     from orchestrator.export.tables import study_tables, write_tables
+    from orchestrator.results.names import counted
     from orchestrator.results.summary import summarise
 
     summary = summarise(study.storage)
@@ -126,11 +127,11 @@ def _to_stores(study: Study, wanted: list[str], given: dict[str, Any]) -> dict[s
         if name == "tables":
             written = write_tables(place, study_tables(study.storage, summary, given["with_names"]))
             done[name] = [str(path) for path in written]
-            say(f"Tables: {len(written)} files in {place}")
+            say(f"Tables: {counted(len(written), 'file')} in {place}")
         else:
             done[name] = writers[name](summary, place)
-            what = "configurations" if name == "optuna" else "repeats"
-            say(f"{name}: {done[name]} {what} added to {place}")
+            what = "configuration" if name == "optuna" else "repeat"
+            say(f"{name}: {counted(done[name], what)} added to {place}")
     return done
 
 
@@ -175,6 +176,7 @@ def predict(
     from orchestrator.export.predict import Predictor, Single, image_files, named_within
     from orchestrator.export.predict import predict as predictions
     from orchestrator.export.together import is_ensemble, load_together
+    from orchestrator.results.names import counted
     from orchestrator.results.reference_mode import NEW_IMAGES
     from search_spaces.settings.image import REFERENCE_MODE
     from trainables.data.unpacking.opened import opened
@@ -228,7 +230,7 @@ def predict(
             chances = [f"{value:.6f}" for value in row.chances] or [""] * len(predictor.classes)
             writer.writerow([row.file, row.predicted, *chances, row.error])
     for remark, those in odd.items():
-        say(f"{len(those)} of {len(files)} images: {remark}, for instance {those[0]}")
+        say(f"{len(those)} of {counted(len(files), 'image')}: {remark}, for instance {those[0]}")
     if failed:
-        say(f"{failed} of {len(files)} files could not be used.")
+        say(f"{failed} of {counted(len(files), 'file')} could not be used.")
         ctx.exit(1)

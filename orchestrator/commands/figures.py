@@ -82,7 +82,7 @@ def figures(
             exported = write_figures(source, place, form, names, every, width, counting)  # type: ignore[arg-type]
     else:
         if only or every:
-            raise click.UsageError("--only and --every choose among the page's figures: not with --x")
+            raise click.UsageError("--only and --every choose among the page's figures and cannot be used with --x")
         asked = Asked(x, y or "loss", line or "", facet or "", band or "std")  # type: ignore[arg-type]
         exported = write_any(source, place, asked, form, width)  # type: ignore[arg-type]
     drawn = [one for one in exported.written if one.image is not None]

@@ -94,7 +94,7 @@ def serve_home(studies: str | None, host: str, port: int, opens: bool, page_of: 
     server = HomeServer(
         host, port, everything.look, lambda: home_page(everything.overviews(), now(), live_link), opened
     )
-    caution = "read the pages; they are not encrypted on their way."
+    caution = "read the pages. They are sent unencrypted."
     serve(server, "All studies are", caution, opens=opens)
 
 
@@ -115,5 +115,5 @@ def _check_some(studies: str | None) -> None:
     if not studies_in(place):
         raise InputError(
             f"{place}: expected studies, found none",
-            "Name where they lie (--studies DIR), or make one: orch search neuroblastoma resnet18",
+            "Say where the studies are (--studies DIR), or make one: orch search neuroblastoma resnet18",
         )

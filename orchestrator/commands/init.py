@@ -103,10 +103,10 @@ def init(
         raise click.UsageError("--weights goes with --backbone")
     name = checked_name(name.removesuffix(".toml"))
     if name in bundled():
-        raise InputError(f"study name {name!r}: expected a name of its own, found that of a bundled study", _ANOTHER)
+        raise InputError(f"study name {name!r}: expected a new name, found that of a bundled study", _ANOTHER)
     file = Path(f"{name}.toml")
     if file.exists():
-        raise InputError(f"{file}: expected no such file, found one, which is kept", _ANOTHER)
+        raise InputError(f"{file}: expected no such file, found one, which was not changed", _ANOTHER)
     space = default_space(name).model_copy(update={"class_names": classes or {}})
     chosen, others = _chosen(backbones, weights)
     typed = DataRequest(data, _options(given, classes or {}))
@@ -118,7 +118,7 @@ def init(
     text = study_file(space, seen, chosen, others, has_gpu=_has_gpu(), file=str(file))
     parse_space(text, str(file))
     if not LocalStorage(Path()).create(str(file), text.encode()):
-        raise InputError(f"{file}: expected no such file, found one, which is kept", _ANOTHER)
+        raise InputError(f"{file}: expected no such file, found one, which was not changed", _ANOTHER)
     following = commands(name, seen, str(file))
     if as_json:
         counts = dict(zip(seen.classes, seen.images, strict=True))

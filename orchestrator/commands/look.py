@@ -47,7 +47,7 @@ def status(study: str, watches: bool, with_names: bool, studies: str | None, as_
     from orchestrator.study.studies import open_study, studies_place
 
     if watches and as_json:
-        raise click.UsageError("--watch and --json exclude each other: JSON is one answer")
+        raise click.UsageError("--watch and --json cannot be used together: JSON is a single answer")
     found = open_study(studies_place(studies), study)
     if watches:
         from orchestrator.watch.screen import watch
@@ -83,7 +83,7 @@ def unnamed(study: Study, text: str, data: dict[str, Any]) -> tuple[str, dict[st
 
     shown = [replaced(line) if line.startswith("Failed") else line for line in lines]
     if shown != lines:
-        shown.append(f"Names of files and groups are left out; with them: orch status {study.name} --with-names")
+        shown.append(f"Names of files and groups are hidden. To show them: orch status {study.name} --with-names")
     return "\n".join(shown), within(data)
 
 
@@ -126,7 +126,8 @@ def table(study: str, per: str, form: str, studies: str | None) -> None:
         echo()
     elif sys.stdout.isatty():
         raise InputError(
-            "Parquet is binary and stdout is a terminal", f"orch table {study} --format parquet > table.parquet"
+            "Parquet is binary and stdout is a terminal",
+            f"Write it to a file: orch table {study} --format parquet > table.parquet",
         )
     else:
         frame.to_parquet(sys.stdout.buffer, index=False)
@@ -179,15 +180,15 @@ def dashboard(
     from orchestrator.study.studies import open_study, studies_place
 
     if len(names) > 1 and not compares:
-        raise click.UsageError("several studies go on one page with --compare")
+        raise click.UsageError("several studies: expected --compare, which puts them on one page")
     if compares and (len(names) < 2 or live):
         raise click.UsageError("--compare takes at least two studies, and no --live")
     if not live and (port is not None or host is not None):
         raise click.UsageError("--port and --host go with --live")
     if live and output is not None:
-        raise click.UsageError("--output and --live exclude each other: a live page is served, not written")
+        raise click.UsageError("--output and --live cannot be used together: a live page is served, not written")
     if (with_images or with_names) and (live or compares or not names):
-        raise click.UsageError("--with-images and --with-names go with the written page of one study")
+        raise click.UsageError("--with-images and --with-names go with the written page of a single study")
     if data_root is not None and not with_images:
         raise click.UsageError("--data-root goes with --with-images")
     if not names:
@@ -241,8 +242,8 @@ def serve_dashboard(study: Study, host: str, port: int, opens: bool) -> None:
         server.state.page()  # the first reader should not wait for it, and a study that cannot be read is told now
     except RuntimeError as error:
         server.server_close()
-        raise StorageError(str(error), f"Look at what is there with: orch status {study.name}") from error
-    serve(server, f"{study.name} is", "read the page; it is not encrypted on its way.", opens=opens)
+        raise StorageError(str(error), f"See what the study holds: orch status {study.name}") from error
+    serve(server, f"{study.name} is", "read the page. It is sent unencrypted.", opens=opens)
 
 
 def live_page(study: Study) -> str:
@@ -282,7 +283,7 @@ def shown(study: Study, with_images: bool, with_names: bool, data_root: Path | N
     def read(path: Path, content: str) -> NDArray[np.uint8]:
         pixels = read_rgb(path, MAX_PIXELS, reading())
         if content and content_hash(pixels) != content:
-            raise ValueError("another image than the one that was searched")
+            raise ValueError("not the image that was searched")
         return pixels
 
     return Shown(with_images, with_names, root, read, pseudonyms, redrawn)
@@ -323,12 +324,12 @@ def rewrite_dashboard(study: Study) -> None:
     command = f"orch dashboard {study.name}"
     try:
         if options := " ".join(f"--with-{name}" for name in held(before)):
-            say(f"The page is as it was before: {command} {options} writes it again.")
+            say(f"The page holds names or images, so it was not updated. To update it: {command} {options}")
         else:
             say(f"Dashboard: {write_dashboard(study)}")
     except Exception as error:
-        say(f"Warning: the page is as it was before, it could not be written again: {first_line(error)}")
-        say(f"What was found is stored. Try: {command}")
+        say(f"Warning: the page could not be updated: {first_line(error)}")
+        say(f"The results are stored. To write the page: {command}")
 
 
 def write_comparison(studies: Sequence[Study], page: Place) -> Place:

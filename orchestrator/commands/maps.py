@@ -125,7 +125,9 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
     kinds, given = _kinds(asked)
     top, named = asked["top"], asked["named"]
     if top is not None and named:
-        raise click.UsageError("--top and --of exclude each other: the best ones, or those named")
+        raise click.UsageError(
+            "--top and --of cannot be used together: they name the best configurations, or certain ones"
+        )
     found = open_study(studies_place(studies), study)
     wanted = Wanted(kinds, asked["count"], asked["classes"], asked["groups"], asked["files"], given)
     names = ("method", "explains", "layer", "split", "whole", "sanity", "partition", "data_root", "weights")
@@ -171,7 +173,9 @@ def _kinds(asked: dict[str, Any]) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     }
     if given and any(others.values()):
         named = ", ".join(name for name, value in others.items() if value)
-        raise click.UsageError(f"{named}: not with files and folders in --images, which are not of the study")
+        raise click.UsageError(
+            f"{named}: cannot be used with files and folders in --images, which are not of the study"
+        )
     return (() if given else asked["kinds"]), given
 
 

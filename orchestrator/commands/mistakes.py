@@ -83,19 +83,24 @@ def mistakes(
     from orchestrator.mistakes.record import record_of, write_mistakes
     from orchestrator.mistakes.report import mistakes_report
     from orchestrator.mistakes.review import EXCLUDE, KEEP, write_review
+    from orchestrator.results.names import counted
     from orchestrator.store.errors import StorageError
     from orchestrator.store.storage import LocalStorage
     from orchestrator.study.data_root import images_at
     from orchestrator.study.studies import now, open_study, studies_place
 
     if top is not None and named:
-        raise click.UsageError("--top and --of exclude each other: the best ones, or those named")
+        raise click.UsageError(
+            "--top and --of cannot be used together: they name the best configurations, or certain ones"
+        )
     if data_root is not None and not looks and reviewed is None:
         raise click.UsageError("--data-root goes with --look and --reviewed")
     if (reviewed is None) != (output is None):
         raise click.UsageError("--reviewed FILE and --output TABLE go together: a reviewed list makes a new table")
     if reviewed is not None and (looks or top or named or partition or by or table or review):
-        raise click.UsageError("--reviewed FILE goes with --output TABLE alone: the list says what it is of")
+        raise click.UsageError(
+            "--reviewed FILE goes with --output TABLE alone: the list says which configurations it is about"
+        )
     found = open_study(studies_place(studies), study)
     if reviewed is not None and output is not None:
         answer(_cleaned(found, reviewed, output, data_root), as_json)
@@ -111,7 +116,7 @@ def mistakes(
         say(f"Images: {table}")
     if review is not None:
         listed = write_review(found.storage, told, review)
-        say(f"List: {review}, {len(listed.rows)} images, to be filled in: {KEEP}, {EXCLUDE} or a class.")
+        say(f"List: {review}, {counted(len(listed.rows), 'image')}. Fill in for each: {KEEP}, {EXCLUDE} or a class.")
     answer(mistakes_report(told, every), as_json)
     rewrite_dashboard(found)
 

@@ -41,9 +41,9 @@ def note(
 
     words = " ".join(text).strip()
     if len(words) > LONGEST:
-        raise click.UsageError(f"expected a note of at most {LONGEST:,} letters, found {len(words):,}")
+        raise click.UsageError(f"expected a note of at most {LONGEST:,} characters, found {len(words):,}")
     if delete is not None and (words or tags or untagged):
-        raise click.UsageError("--delete goes alone")
+        raise click.UsageError("--delete cannot be used with a text, --tag or --untag")
     found = open_study(studies_place(studies), study)
     given, taken = checked_tags(tags), checked_tags(untagged)
     if delete is not None:

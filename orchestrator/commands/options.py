@@ -130,4 +130,4 @@ def check_with(ctx: click.Context, there: Collection[str], what: str) -> None:
     others = [one for one in ctx.command.params if one.name and one.name not in there]
     given = [one.opts[0] for one in others if ctx.get_parameter_source(str(one.name)) is typed]
     if given:
-        raise click.UsageError(f"{', '.join(given)}: not with {what}")
+        raise click.UsageError(f"{', '.join(given)}: cannot be used with {what}")

@@ -149,7 +149,7 @@ def cut(output: Path, name: str | None, port: int, opens: bool) -> None:
     review = Review(output, (name or who()).strip()[:100])
     server = PatchServer(port, review)
     echo(server.url)
-    say("Only whoever has this address can open it, on this machine alone. Ctrl-C ends it.")
+    say("Only people who have this address can open the page, on this machine only. Ctrl-C ends it.")
     if opens:
         webbrowser.open(server.url)
     with contextlib.suppress(KeyboardInterrupt):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 ALL_DONE = "Everything asked for is already trained; nothing is left to do."
-NONE_FAILED = "No repeat has failed. What else is owed, if anything, is trained without --failed."
+NONE_FAILED = "No repeat has failed. To train anything else that is missing, leave out --failed."
 
 
 @click.command()
@@ -198,7 +198,7 @@ def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: floa
         echo("\n\n".join(f"{title[0].upper()}{title[1:]}\n{estimate_text(one)}" for title, one in found))
         ranges = [one.wall_seconds_range for _, one in found]
         said = span_text(sum(least for least, _ in ranges), sum(most for _, most in ranges))
-        echo(f"\nAll of them about {duration(together)}, {said}")
+        echo(f"\nAll searches together: about {duration(together)}, {said}")
 
 
 def _run(

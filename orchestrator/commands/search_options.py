@@ -350,7 +350,7 @@ def search_options(command: str, **given: Any) -> SearchOptions:
     if given["std"] is not None and not min(given["std"]) > 0:
         raise click.UsageError(f"--std: expected numbers above 0, found {min(given['std']):g}")
     if given["stages"] and given["strategy"]:
-        raise click.UsageError("--stages: expected without --strategy, as stages say theirs, found both")
+        raise click.UsageError("--stages: expected no --strategy beside it, because each stage has its own; found both")
     rules = _rules(given)
     changes = changes_of(_typed(given), given["strategy"], _number(given["epochs"]), _most_repeats(given["repeats"]))
     return SearchOptions(
@@ -387,8 +387,8 @@ def _rules(given: Mapping[str, Any]) -> dict[str, Any]:
         rules["margin"] = given["margin"]
     if rules and given["proposer"] not in (None, "adaptive"):
         raise click.UsageError(
-            f"--proposer {given['proposer']}: expected adaptive or nothing with a sampler, such epochs, repeats or a "
-            "margin"
+            f"--proposer {given['proposer']}: expected adaptive, which --sampler, --goal, --start, --margin, --epochs "
+            "adaptive and --repeats screen or race need"
         )
     return rules
 

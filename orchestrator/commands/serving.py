@@ -18,7 +18,7 @@ def serve(server: LiveServer, what: str, caution: str, *, opens: bool) -> None:
     echo(server.url)
     say(f"{what} served, read-only, until Ctrl-C.")
     if server.token:
-        say(f"Whoever has this address can {caution}")
+        say(f"Anyone who has this address can {caution}")
     if opens:
         webbrowser.open(server.url)
     with contextlib.suppress(KeyboardInterrupt):

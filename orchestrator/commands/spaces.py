@@ -71,7 +71,7 @@ def check_space(file: str) -> None:
 
     space = load_space(file)
     check_settings(*space.search.with_changes(None, {}))
-    echo(f"{file}: a valid space, {space.name}")
+    echo(f"{file}: a valid study file, {space.name}")
 
 
 @spaces.command("settings")
@@ -112,4 +112,4 @@ def list_settings(as_json: bool) -> None:
         echo(f"{row['setting']}  ({row['option']})")
         echo(f"    {row['help']} Expected {row['expected']}{default}.")
         if row["matters_with"]:
-            echo(f"    Matters with {row['matters_with']}.")
+            echo(f"    Applies only with {row['matters_with']}.")

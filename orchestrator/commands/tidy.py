@@ -83,13 +83,13 @@ def forget(part: str, yes: bool, studies: str | None, as_json: bool) -> None:
 
     name, colon, asked = part.partition(":")
     if colon and not asked:
-        raise click.UsageError(f"{part}: expected an id behind the colon, or no colon for the whole study")
+        raise click.UsageError(f"{part}: expected an id after the colon, or no colon for the whole study")
     found = open_study(studies_place(studies), name)
     check_idle(found)
     gone = going(found, asked)
     if not yes:
         if not _can_answer():
-            raise InputError(f"This would delete {gone.words}", f"If that is meant: orch forget {part} --yes")
+            raise InputError(f"This would delete {gone.words}", f"If you want this: orch forget {part} --yes")
         say(f"This deletes {gone.words}.")
         click.confirm("Delete it?", abort=True, err=True)
     gone.go(found)

@@ -38,13 +38,13 @@ def _answer(answer: Future[Told], end: float) -> Told:
     except TimeoutError as error:
         if answer.done():
             return _not_told(error)
-        return fault("gave no answer in time", "Look what keeps it: a disk, a server or a driver may hang.")
+        return fault("gave no answer in time", "Find out what blocks it: a disk, a server or a driver may hang.")
     except Exception as error:
         return _not_told(error)
 
 
 def _not_told(error: Exception) -> Told:
-    return fault(f"cannot be looked at ({type(error).__name__}: {first_line(error)})", "Mend what this error names.")
+    return fault(f"cannot be checked ({type(error).__name__}: {first_line(error)})", "Fix what this error names.")
 
 
 def report(told: dict[str, Told]) -> Report:
@@ -56,7 +56,7 @@ def report(told: dict[str, Told]) -> Report:
     faults = sum(one.state is State.FAULT for one in told.values())
     warnings = sum(one.state is State.WARNING for one in told.values())
     counted = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in ((faults, "fault"), (warnings, "warning")) if n]
-    lines.append(f"{' and '.join(counted)}." if counted else "Nothing is amiss.")
+    lines.append(f"{' and '.join(counted)}." if counted else "No problems found.")
     data = [
         {"name": name, "state": one.state.value, "found": one.found, "mend": one.mend} for name, one in told.items()
     ]

@@ -26,22 +26,25 @@ def studies(asked: Asked) -> Told:
             check_writable(asked.studies)
         except OrchError as error:
             return fault(error.message, error.advice)
-        return ok(f"{asked.studies}, can be written")
-    return _folder(asked.studies.path, LEAST_STUDIES, GOOD_STUDIES, "Name another folder: --studies DIR")
+        return ok(f"{asked.studies}, writable")
+    return _folder(asked.studies.path, LEAST_STUDIES, GOOD_STUDIES, "Choose another folder: --studies DIR")
 
 
 def cache(asked: Asked) -> Told:
     return _folder(
-        asked.cache, LEAST_CACHE, GOOD_CACHE, "Name another folder (--cache DIR), or free some: --cache-gb N deletes"
+        asked.cache,
+        LEAST_CACHE,
+        GOOD_CACHE,
+        "Choose another folder (--cache DIR), or free some space: --cache-gb N deletes",
     )
 
 
 def _folder(folder: Path, least: float, good: float, mend: str) -> Told:
     there = _nearest(folder)
     if not can_write(there):
-        return fault(f"{there} cannot be written", mend)
+        return fault(f"{there} is not writable", mend)
     free = shutil.disk_usage(there).free
-    beside = "" if there == folder else ", will be made"
+    beside = "" if there == folder else ", will be created"
     return by_least(free, least, good, f"{folder}{beside}, {gigabytes(free)} free", mend)
 
 
@@ -60,9 +63,9 @@ def temporary(_: Asked) -> Told:
         return ok(f"{folder}, {len(os.fsencode(folder))} bytes long, {gigabytes(_free(folder))} free")
     other = short_folder()
     if other is None:
-        return fault(f"{why}, and none of the usual short ones can be", "Name a short one: export RAY_TMPDIR=DIR")
+        return fault(f"{why}, and no usual short folder is writable", "Choose a short one: export RAY_TMPDIR=DIR")
     shutil.rmtree(other, ignore_errors=True)
-    return warning(why, f"A search takes a new folder in {Path(other).parent}; RAY_TMPDIR=DIR names another one.")
+    return warning(why, f"A search uses a new folder in {Path(other).parent} instead. To choose one: RAY_TMPDIR=DIR")
 
 
 def _free(folder: str) -> int:
@@ -73,9 +76,11 @@ def home_folder(asked: Asked) -> Told:
     """By the time that it is asked, `keep_out_of_home` has found another place."""
     here = home()
     if can_write(here):
-        return ok(f"{here}, can be written")
-    found = f"{here} cannot be written" if here is not None else "this user has none"
-    return warning(found, f"Caches lie elsewhere, features in {asked.cache}; XDG_CACHE_HOME=DIR names another place.")
+        return ok(f"{here}, writable")
+    found = f"{here} is not writable" if here is not None else "this user has none"
+    return warning(
+        found, f"Caches are kept elsewhere, features in {asked.cache}. To choose the place: XDG_CACHE_HOME=DIR"
+    )
 
 
 def clock(asked: Asked) -> Told:
@@ -95,6 +100,6 @@ def clock(asked: Asked) -> Told:
     if apart > MOST_APART_S:
         return warning(
             f"{here}; files in {there} are {apart:,.0f} s {'behind' if changed < before else 'ahead'}",
-            "Set both by NTP (timedatectl). Searches go on by their own clocks; the times that they note differ.",
+            "Set both by NTP (timedatectl). Searches run all the same, but the times that they record differ.",
         )
     return ok(f"{here}, as in {there}")

@@ -23,7 +23,9 @@ def processors(_: Asked) -> Told:
     count, load = cpus(), os.getloadavg()[0]
     found = f"{count} of {os.cpu_count()}, {processor_name()}; load {load:.1f}"
     if load > 2 * count:
-        return warning(found, "Others use this machine: a search takes longer than its plan says. --nice 10 gives way.")
+        return warning(
+            found, "Others use this machine, so a search takes longer than planned. To give them priority: --nice 10"
+        )
     return ok(found)
 
 
@@ -33,19 +35,19 @@ def gpus(_: Asked) -> Told:
     visible = visible_gpus(here)
     if here and not visible:
         return warning(
-            f"{len(here)}, none of which CUDA_VISIBLE_DEVICES leaves", "Unset it, or ask the batch system for a GPU."
+            f"{len(here)}, all hidden by CUDA_VISIBLE_DEVICES", "Unset it, or ask the batch system for a GPU."
         )
     if not here:
         if Path("/dev/nvidia0").exists():
-            return warning("there is one, and nvidia-smi does not answer", "Restart or reinstall the driver.")
-        return ok("none: processors train")
+            return warning("there is one, but nvidia-smi does not answer", "Restart or reinstall the driver.")
+        return ok("none; processors are used")
     import torch
 
     if not torch.cuda.is_available():
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
         return warning(
             f"{len(visible)}, which torch {torch.__version__} ({built}) cannot use",
-            "Take a newer driver, or a torch that is built for this one.",
+            "Install a newer driver, or a torch that is built for this one.",
         )
     told = []
     for number in range(torch.cuda.device_count()):
@@ -62,7 +64,7 @@ def memory(_: Asked) -> Told:
         LEAST_MEMORY,
         GOOD_MEMORY,
         f"{gigabytes(free)} of {gigabytes(most)} free",
-        "End what uses it, or ask the batch system for more (--mem); orch plan says what a search takes.",
+        "Free some, or ask the batch system for more (--mem); orch plan says how much a search needs.",
     )
 
 
@@ -75,7 +77,7 @@ def shared_memory(_: Asked) -> Told:
         0,
         LEAST_SHARED,
         f"/dev/shm, {gigabytes(free)} free",
-        "A search uses Ray's folder in its place, which is slower; in a container: docker run --shm-size=2g",
+        "A search uses Ray's folder instead, which is slower. In a container: docker run --shm-size=2g",
     )
 
 

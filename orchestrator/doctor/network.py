@@ -30,7 +30,7 @@ def loopback(_: Asked) -> Told:
     except OSError as error:
         return fault(
             f"127.0.0.1 does not answer ({error.strerror or error})",
-            "Let processes of this machine talk to each other.",
+            "Allow processes on this machine to connect to each other.",
         )
 
 
@@ -38,10 +38,10 @@ def proxies(_: Asked) -> Told:
     given = {name: value for name in PROXIES if (value := os.environ.get(name) or os.environ.get(name.lower()))}
     for name in CERTIFICATES:
         if (file := os.environ.get(name)) and not Path(file).exists():
-            return warning(f"{name}={file}, which is not there", f"Name the file of certificates, or unset {name}.")
+            return warning(f"{name}={file}, which does not exist", f"Name a file of certificates, or unset {name}.")
     wrong = [name for name, value in given.items() if not urlsplit(value).hostname]
     if wrong:
-        return warning(f"{', '.join(wrong)}: no address", "Write it with its kind: HTTPS_PROXY=http://HOST:PORT")
+        return warning(f"{', '.join(wrong)}: no host found in it", "Write it in full: HTTPS_PROXY=http://HOST:PORT")
     shown = [
         f"{name} {urlsplit(value).hostname}:{urlsplit(value).port or ''}".rstrip(":") for name, value in given.items()
     ]
@@ -53,7 +53,7 @@ def hub(_: Asked) -> Told:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
-        return ok("not asked: HF_HUB_OFFLINE is set")
+        return ok("not tried: HF_HUB_OFFLINE is set")
     return _reached(constants.ENDPOINT)
 
 
@@ -71,7 +71,7 @@ def _reached(address: str) -> Told:
     except Exception as error:  # whatever the network does, the answer to the user is the same
         return warning(
             f"{address} gave no answer ({first_line(error)})",
-            "Weights that are on this machine are used as ever; fetch others elsewhere and give them: --weights FILE. "
+            "Weights already on this machine still work; download others elsewhere and give them: --weights FILE. "
             "Behind a proxy: export HTTPS_PROXY=http://HOST:PORT",
         )
     return ok(f"{address} answers")

@@ -32,5 +32,5 @@ def libraries(_: Asked) -> Told:
             broken[package] = first_line(error)
     if broken:
         told = "; ".join(f"{package}: {why}" for package, why in broken.items())
-        return fault(told, "Install orch and what it needs anew, into an environment of its own.")
+        return fault(told, "Install orch and what it needs again, in an environment of its own.")
     return ok(", ".join(f"{package} {number}" for package, number in versions().items() if package != "python"))

@@ -41,17 +41,27 @@ def _pooled(record: NestedRecord) -> list[str]:
 
 
 def _folds(record: NestedRecord) -> list[str]:
-    rows = [["fold", "images", "groups", "selected", f"inner {record.selection}", "accuracy", "balanced accuracy"]]
+    rows = [["fold", "images", "groups", "inner", "accuracy", "balanced accuracy"]]
     if record.searches:
         rows[0] += ["decisions", "epochs"]
     for fold in record.folds:
         inner = "none" if fold.inner is None else f"{fold.inner:.3f}"
         scores = [f"{fold.accuracy:.3f}", f"{fold.balanced_accuracy:.3f}"]
         spent = [str(fold.decisions), f"{fold.epochs_trained:,}"] if record.searches else []
-        rows.append([str(fold.number), str(fold.images), str(fold.groups), fold.name, inner, *scores, *spent])
-    several = len({fold.configuration for fold in record.folds})
-    chosen = "the same configuration" if several == 1 else f"{several} different configurations"
+        rows.append([str(fold.number), str(fold.images), str(fold.groups), inner, *scores, *spent])
     return [
-        f"The outer folds selected {chosen}. Inner scores were used to select, so they are optimistic.",
+        f"Outer folds. Inner scores ({record.selection}) were used to select, so they are optimistic.",
         *table_lines(rows),
+        *_selected(record),
     ]
+
+
+def _selected(record: NestedRecord) -> list[str]:
+    """Below the table, which names as long as these would make too wide for a terminal."""
+    folds: dict[tuple[str, str], list[str]] = {}
+    for fold in record.folds:
+        folds.setdefault((fold.configuration, fold.name), []).append(str(fold.number))
+    lines = [
+        f"  {name}, in fold{'s' * (len(numbers) > 1)} {', '.join(numbers)}" for (_, name), numbers in folds.items()
+    ]
+    return [f"Selected, {counted(len(folds), 'configuration')} in all:", *lines]

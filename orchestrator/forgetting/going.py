@@ -74,8 +74,8 @@ def going(study: Study, asked: str) -> Going:
         raise InputError(
             f"{study.name}:{asked}: expected the beginning of one id of a configuration, a search or a partition, "
             f"found {'none' if not found else ', '.join(f'{kind} {name}' for kind, name in found[:5])}",
-            f"Ids of configurations and partitions are in: orch table {study.name}   of searches in: "
-            f"orch decisions {study.name}",
+            f"Ids of configurations and partitions: orch table {study.name}   Ids of searches: orch decisions "
+            f"{study.name}",
         )
     ((kind, name),) = found
     return {"configuration": _configuration, "search": _search, "partition": _partition}[kind](study, decided, name)
@@ -93,7 +93,7 @@ def _search(study: Study, decided: Decided, name: str) -> Going:
     names = tuple(one for one in decided.bases(name) if one not in others)
     _check_no_later_stage(study, decided, set(names), but=name)
     shared = len(decided.bases(name)) - len(names)
-    more = f" ({counted(shared, 'configuration')} that other searches try too stay)" if shared else ""
+    more = f" (keeping {counted(shared, 'configuration')} that other searches share)" if shared else ""
     of = _of(study, decided, names, f"search {name} and its {counted(len(names), 'configuration')}{more}", without=name)
     settings = tuple(layout.configuration(one) for one in names)
     return _weighed(study, of, (search_folder(name), *settings))
@@ -158,7 +158,7 @@ def _check_grid(study: Study, decided: Decided, searches: list[str], what: str) 
         record = decided.searches[search]
         if proposer_of(record).listens:
             raise InputError(
-                f"{what}: expected one of grids alone, found it in search {search}, which decides by results "
+                f"{what}: expected one that only grids use, found it in search {search}, which decides by results "
                 f"({record.proposer})",
                 f"Forget that search as a whole: orch forget {study.name}:{search}",
             )

@@ -27,7 +27,7 @@ def rename(study: Study, name: str) -> Study:
     try:
         place.rename(target.path)
     except OSError as error:
-        raise StorageError(f"cannot rename {place} to {target}: {error.strerror}", "Look at its rights.") from error
+        raise StorageError(f"cannot rename {place} to {target}: {error.strerror}", "Check its permissions.") from error
     found = find_study(study.place.parent, name)
     assert found is not None  # it was renamed just now
     return found

@@ -19,9 +19,10 @@ def check_idle(study: Study) -> None:
             lease = current_lease(study.storage, f"{folder}/{name}")
             if lease is not None and _is_held(lease):
                 raise InputError(
-                    f"study {study.name!r}: expected nobody at work on it, found one on {lease.host or 'a machine'}",
-                    "Wait for it, or end it by Ctrl-C; what it did is kept. One that died counts as gone "
-                    f"{SILENT_AFTER_S / 60:.0f} minutes after its last word.",
+                    f"study {study.name!r}: expected nobody working on it, found a process on "
+                    f"{lease.host or 'some machine'}",
+                    "Wait for it to end, or end it with Ctrl-C; what it did is kept. A process that died counts as "
+                    f"gone {SILENT_AFTER_S / 60:.0f} minutes after its last sign of life.",
                 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from orchestrator.proposing.sampling import most_suggested
 from orchestrator.resolved import Search
+from orchestrator.results.names import counted
 from orchestrator.results.news import NewsReader
 from orchestrator.store.searches import asked_of_lanes, bases_of
 from orchestrator.store.segments import Segment
@@ -26,8 +27,8 @@ def _sampler_notes(search: Search, name: str) -> Iterator[str]:
     known = len(bases_of([*search.decided.decisions[name], *search.ahead])) if most is not None else 0
     if most is not None and known < most:
         yield (
-            f"This is for {known} of up to {most} configurations: the sampler chooses the others by results. All "
-            f"take about {most / max(1, known):.1f} times as long."
+            f"This is for {known} of up to {most} configurations: the sampler chooses the others from results. All "
+            f"of them take about {most / max(1, known):.1f} times as long."
         )
 
 
@@ -47,11 +48,12 @@ def _hours_notes(search: Search, name: str, seconds: Mapping[Segment, float]) ->
     if left < hours:
         repeats = sum(len(segment.configurations) * len(segment.repeats) for segment in here)
         yield (
-            f"The budget of {of} of training buys about {left / hours:.0%} of this: some {left / hours * repeats:.0f} "
-            f"of {repeats} repeats, in the order of the search. All of it takes about {hours:.2g} hours of training."
+            f"The budget of {of} of training is enough for about {left / hours:.0%} of this: some "
+            f"{left / hours * repeats:.0f} of {counted(repeats, 'repeat')}, in the order of the search. All of it "
+            f"takes about {hours:.2g} hours of training."
         )
     else:
         yield (
-            f"The budget of {of} of training buys this {left / hours:.1f} times"
-            + (": what is decided by its results as well." if record.proposer not in AT_ONCE else ".")
+            f"The budget of {of} of training is enough for {left / hours:.1f} times as much"
+            + (", so also for what the results will decide." if record.proposer not in AT_ONCE else ".")
         )

@@ -44,7 +44,7 @@ from trainables.learning.endings.ending import ending_of
 from trainables.learning.tasks.task import task_of
 from trainables.machine import allocation
 
-_MAY_STOP = "repeats may stop early: their epochs, and the time for training, are at most so many"
+_MAY_STOP = "repeats may stop early, so these epochs and the time for training are upper limits"
 _NOT_KEPT = (
     "states of some repeats are too large to be kept (--keep-gb): should they be given more epochs, they are trained "
     "again up to there"

@@ -10,8 +10,8 @@ from orchestrator.results.names import counted
 def estimate_text(e: Estimate) -> str:
     """The whole estimate, a line for each depth of each backbone."""
     lines = [
-        f"{e.study}: {counted(e.configurations, 'configuration')}, {counted(e.repeats_asked, 'repeat')} asked, "
-        f"{e.repeats_done} done, {e.repeats_owed} owed"
+        f"{e.study}: {counted(e.configurations, 'configuration')}, {counted(e.repeats_asked, 'repeat')}, "
+        f"{e.repeats_done} done, {e.repeats_owed} to train"
     ]
     if e.is_done:
         return "\n".join([*lines, "Everything asked for is already trained; nothing is left to do."])
@@ -25,17 +25,17 @@ def estimate_text(e: Estimate) -> str:
         "",
         f"This machine: {counted(e.cpus, 'core')}, {counted(e.gpus, 'GPU')}; "
         f"{counted(e.concurrent_trials, 'trial')} at a time, {size(e.memory_bytes)} of memory for them together",
-        f"Disk: {size(e.study_bytes)} for the study, {size(e.state_bytes)} of it states that repeats can go on from, "
+        f"Disk: {size(e.study_bytes)} for the study, {size(e.state_bytes)} of it for states to train on from, "
         f"{size(e.cache_bytes)} for the cache",
         f"Time: {duration(e.start_seconds)} to start and close, {duration(e.images_seconds)} for "
         f"{counted(e.images_to_decode, 'image')}, {duration(e.features_seconds)} for features, "
         f"{duration(e.training_seconds)} for training",
-        f"Load before it was measured: {e.load:.1f} on {counted(e.cores, 'core')}"
-        + (": others use this machine, and while they do it takes longer" if e.is_busy else ""),
+        f"Load before measuring: {e.load:.1f} on {counted(e.cores, 'core')}"
+        + ("; others use this machine, which makes a search slower" if e.is_busy else ""),
         f"In all about {duration(e.wall_seconds)}, {span_text(*e.wall_seconds_range)}"
         + (f", {e.gpu_hours:.2f} GPU hours" if e.gpu_hours is not None else "")
-        + f" (from {counted(e.shapes_measured, 'shape')} measured in {duration(e.measuring_seconds)}; the others lie "
-        "between them)",
+        + f" (from {counted(e.shapes_measured, 'shape')} measured in {duration(e.measuring_seconds)}; others are "
+        "interpolated)",
     ]
     return "\n".join([*lines, *(f"Note: {note}" for note in e.notes)])
 
@@ -45,7 +45,7 @@ def _depth(d: Depth) -> list[str]:
     name += f" n={d.non_linearities}" if d.non_linearities else ""
     name += f" u={d.unfrozen}" if d.unfrozen else ""
     name += f", {d.beside}" if d.beside else ""
-    owed = f"{d.repeats_owed} of {counted(d.repeats_asked, 'repeat')} owed"
+    owed = f"{d.repeats_owed} of {counted(d.repeats_asked, 'repeat')} to train"
     counts = f"{name}: {counted(d.configurations, 'configuration')}, {owed}"
     if not d.repeats_owed:
         return [counts]
@@ -57,7 +57,7 @@ def _depth(d: Depth) -> list[str]:
         f"{counts} ({counted(d.epochs_owed, 'epoch')})",
         f"  cached up to {d.cached_up_to} ({d.why}): {features}",
         f"  {size(d.memory_per_trial_bytes)} per trial, {size(d.study_bytes)} in the study, "
-        f"{_per_epoch(d.seconds_per_epoch)} per epoch and repeat, {duration(d.training_seconds)} of one worker",
+        f"{_per_epoch(d.seconds_per_epoch)} per epoch and repeat, {duration(d.training_seconds)} for one worker",
     ]
 
 

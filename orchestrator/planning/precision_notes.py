@@ -10,13 +10,11 @@ from search_spaces.configuration import Configuration
 from trainables.machine.arithmetic import multiplies_tf32
 
 FASTER = (
-    "--precision bf16 computes the frozen part faster on this GPU, and shifts validation losses, by 0.02 to 0.03 where "
-    "it was measured"
+    "--precision bf16 computes the frozen part faster on this GPU, but shifts validation losses, by 0.02 to 0.03 where "
+    "this was measured"
 )
 
-NO_TF32 = (
-    'This machine has no TF32: with adaptation.arithmetic "tf32" it computes what it does with "fp32", bit for bit'
-)
+NO_TF32 = 'This machine has no TF32: adaptation.arithmetic "tf32" gives what "fp32" gives, bit for bit'
 
 
 def precision_notes(owing: Iterable[Configuration], features_s: float) -> list[str]:

@@ -24,8 +24,8 @@ def disk_notes(search: Search, study_bytes: int, cache_bytes: int) -> list[str]:
         free = shutil.disk_usage(next(path for path in (place, *place.parents) if path.exists())).free
         if needed > free:
             notes.append(
-                f"the {what} needs {needed / 1e9:.1f} GB, of which {free / 1e9:.1f} GB are free: the search will stop "
-                f"there and go on once there is room, or elsewhere with {option}"
+                f"the {what} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free: the search will stop "
+                f"when the disk is full. Free some space, or choose another place: {option}"
             )
     return notes
 
@@ -35,6 +35,6 @@ def memory_notes(needed: int) -> list[str]:
     if needed <= total:
         return []
     return [
-        f"the trials that run at a time need {needed / 1e9:.1f} GB of memory, of which there are {total / 1e9:.1f} GB: "
-        "fewer repeats or configurations at a time will be trained, or the search will fail for want of memory"
+        f"the trials that run at a time need {needed / 1e9:.1f} GB of memory, but there are only {total / 1e9:.1f} GB: "
+        "fewer repeats or configurations will be trained at a time, or the search will run out of memory"
     ]

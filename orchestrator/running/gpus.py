@@ -84,7 +84,7 @@ def own_gpus(
             if former[_VISIBLE] is None:
                 os.environ[_ORDER] = "PCI_BUS_ID"  # the order in which they were numbered
             if mine:
-                say(f"Other searches use {len(visible) - len(mine)} of {len(visible)} GPUs; this one takes the others.")
+                say(f"Other searches use {len(visible) - len(mine)} of {len(visible)} GPUs; this one uses the rest.")
         try:
             yield
         finally:
@@ -117,7 +117,7 @@ def _taken(
             return mine
         if not told:
             told = True
-            say(f"Other searches use all {len(visible)} GPUs of this machine; waiting for a free one (Ctrl-C ends it).")
+            say("Other searches use all GPUs of this machine; waiting for a free one (Ctrl-C stops waiting).")
         time.sleep(wait_s)
     return []
 

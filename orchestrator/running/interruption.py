@@ -81,7 +81,7 @@ class Interruption:
         """Write past whatever holds the streams of Python, then end without asking any other thread."""
         message = (
             f"Ended {self.grace_s:g} s after the signal, before everything could be written. Kept: all that was "
-            "finished and the checkpoints until then; the same command goes on from there.\n"
+            "finished and the checkpoints up to then; the same command goes on from there.\n"
         )
         with contextlib.suppress(OSError, ValueError):
             os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, message.encode())

@@ -77,7 +77,7 @@ def joined_ray() -> Callable[[], str]:
         silent = time.monotonic() - heard
         if silent < HEAD_PATIENCE_S:
             return ""
-        return f"Ray's head, {head}, has given no answer for {duration(silent)}: it was stopped, or its node was lost."
+        return f"Ray's head, {head}, has not answered for {duration(silent)}: it was stopped, or its node was lost."
 
     return why_gone
 

@@ -64,7 +64,7 @@ class Losses:
         if node is None or self._is_there(node):
             return LostError(f"the worker process on host {lease.host} died; it was killed or ran out of memory")
         others = [one for one in nodes.values() if one is not node and one["Resources"].get("CPU") and one["Alive"]]
-        cause = f"{_where(node, lease.host)} was lost: {_reason(node)}; its work goes on {_on(others)}"
+        cause = f"{_where(node, lease.host)} was lost: {_reason(node)}; its work continues {_on(others)}"
         if lease.node not in self._told:
             self._told.add(lease.node)
             self._tell(f"N{cause[1:]}.")

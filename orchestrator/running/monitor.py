@@ -184,7 +184,7 @@ class Monitor:
         if number < lease.number and reached < before:
             name = self._row(segment, reached).name
             self.display.say(
-                f"{name}: had come to epoch {before}, goes on from its last checkpoint and is at {reached}"
+                f"{name}: had reached epoch {before}, goes on from its last checkpoint, at epoch {reached}"
                 f"{self._why(segment, number)}"
             )
         return reached

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from orchestrator.store.errors import OrchError, first_line
 
-OTHER_FOLDER = "Name another folder for Ray's files, with a short path: RAY_TMPDIR=DIR before the same command."
+OTHER_FOLDER = "Choose another folder for Ray's files, with a short path: put RAY_TMPDIR=DIR before the same command."
 _ADVICE = {
     errno.ENOSPC: f"The disk is full: free space there. {OTHER_FOLDER}",
     errno.EDQUOT: f"Your quota is used up: free space there. {OTHER_FOLDER}",
@@ -18,11 +18,11 @@ _ADVICE = {
     errno.ENOTDIR: OTHER_FOLDER,
     errno.ENAMETOOLONG: OTHER_FOLDER,
     errno.EMFILE: "Raise the limit of open files: ulimit -n 65536",
-    errno.ENFILE: "The machine has no file handles left: end what holds many, or ask whoever runs it.",
+    errno.ENFILE: "The machine has no file handles left: end programs that hold many, or ask its administrator.",
 }
 _WORDS = {
     "AF_UNIX path length": OTHER_FOLDER,
-    "/dev/shm": "Make it larger (docker run --shm-size=2g), or delete what lies there.",
+    "/dev/shm": "Make it larger (docker run --shm-size=2g), or delete files in it.",
 }
 """What a message of Ray's own holds."""
 

@@ -33,7 +33,7 @@ def ray_folder(tell: Callable[[str], None]) -> Iterator[str | None]:
     fault = why_not(usual_folder())
     made = short_folder() if fault else None
     if made is not None:
-        tell(f"Note: {fault}; Ray's files lie in {made}.")
+        tell(f"Note: {fault}; Ray's files are in {made}.")
     try:
         yield made
     finally:
@@ -54,7 +54,7 @@ def why_not(folder: str) -> str:
     there = next(place for place in (Path(folder), *Path(folder).parents) if place.exists())
     of = f" ({variable})" if variable else ""
     if not can_write(there):
-        return f"Ray's folder {there}{of} cannot be written"
+        return f"Ray's folder {there}{of} is not writable"
     free = shutil.disk_usage(there).free
     return "" if free >= LEAST_FREE else f"the disk of Ray's folder {there}{of} is full ({free / 1e6:.0f} MB free)"
 

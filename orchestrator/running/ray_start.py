@@ -55,8 +55,8 @@ def start(options: dict[str, Any], tell: Callable[[str], None]) -> None:
         if unexplained >= TRIES or left <= 0:
             raise OrchError(
                 f"Ray could not be started, {tried} times in {PATIENCE_S - left:.0f} s: {error}",
-                "The machine may be too busy, or lack something: orch doctor says what. "
-                "The same command goes on later.",
+                "The machine may be too busy, or something may be missing: orch doctor says what. "
+                "Run the same command again later.",
             ) from error
         if is_busy:
             tell(

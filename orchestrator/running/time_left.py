@@ -74,7 +74,8 @@ class Left:
         if not self.epochs:
             return f"about {duration(self.seconds)} left" if self.seconds is not None else ""
         least = f"at least {duration(self.seconds)} left: " if self.seconds is not None else ""
-        return f"{least}{self.epochs} epochs are of networks not timed yet"
+        are = "epoch is of a network" if self.epochs == 1 else "epochs are of networks"
+        return f"{least}{self.epochs} {are} not timed yet"
 
 
 NOTHING_KNOWN = Left()

@@ -60,7 +60,7 @@ _CONFIGURED = (
     f"{_FROM_COPY[:-1]}; the search's own `orch search` command writes it again once it is removed, and "
     "`orch forget STUDY:ID` gives it up."
 )
-_DECIDED = "`orch resume` has it decided again."
+_DECIDED = "`orch resume` decides it again."
 _LEAKED = "The same `orch data leak` trains it again."
 _GATHERED = "It is gathered again from the final records."
 _CUT = "Cut into another folder: orch data patches DIR --output DIR"

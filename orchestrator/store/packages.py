@@ -22,5 +22,5 @@ def all_ours() -> None:
             raise ImportError(
                 f"The package {name} is taken from {there}, expected {ours / name}: another package of that name "
                 f"hides it; install {DISTRIBUTION} in an environment of its own (uv tool install {DISTRIBUTION}), "
-                f"or take {there.parent} off PYTHONPATH."
+                f"or remove {there.parent} from PYTHONPATH."
             )

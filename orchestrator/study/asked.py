@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.results.comparing import check_comparable
 from orchestrator.results.cut_off import any_crops, cut_off
+from orchestrator.results.names import counted
 from orchestrator.results.reference_mode import reference_note
 from orchestrator.store import layout
 from orchestrator.store.errors import Faults, InputError
@@ -79,9 +80,9 @@ class OneStage:
         most = max(point.repeats for point in found)
         if most > begun.repeats:
             raise InputError(
-                f"{self.title}: expected at most {begun.repeats} repeats, those of the stage that it begins from, "
-                f"found {most}",
-                f"Ask the same of all stages: --repeats {most}",
+                f"{self.title}: expected at most {counted(begun.repeats, 'repeat')}, as in the stage that it begins "
+                f"from, found {most}",
+                f"Give all stages as many: --repeats {most}",
             )
         return found
 
@@ -305,16 +306,16 @@ def check_epochs(configurations: Mapping[str, Configuration], budget: Mapping[st
     faults = Faults("epochs")
     short = {(c.schedule.name, c.schedule.length, n) for c, n in asked if c.matters(length) and n > c.schedule.length}
     for name, epochs, wanted in sorted(short):
-        faults.add(f"{name}: expected a length of at least {wanted}, the epochs that are asked, found {epochs}")
+        faults.add(f"{name}: expected a length of at least {wanted}, the number of epochs, found {epochs}")
     if short:
         most = max(wanted for *_, wanted in short)
-        faults.advise(f"Give it: --set schedule.length={most}. Other lengths are other configurations.")
+        faults.advise(f"Set it: --set schedule.length={most}. Another length makes another configuration.")
     idle = {(c.ending.patience, n) for c, n in asked if c.matters(patience) and c.ending.patience > n}
     for epochs, most in sorted(idle):
-        faults.add(f"patience: expected at most {most}, the epochs that are asked, found {epochs}")
+        faults.add(f"patience: expected at most {most}, the number of epochs, found {epochs}")
     if idle:
         least = max(epochs for epochs, _ in idle)
-        faults.advise(f"Ask for more (--epochs {least}), or wait for fewer: --set ending.patience=N.")
+        faults.advise(f"Train for more (--epochs {least}), or wait for fewer: --set ending.patience=N.")
     faults.raise_if_any()
 
 

@@ -32,7 +32,7 @@ def root_of(study: Study, given: Path | None, cache: Path, show: Show) -> Path:
         raise InputError(
             f"{packed} is not what study {study.name!r} was made from: expected SHA-256 "
             f"{study.record.data_sha256[:12]}…, found {found.digest[:12]}…",
-            f"Put it back, or name where it or its unpacked images lie: orch resume {study.name} --data-root PATH",
+            f"Put it back, or say where it or its unpacked images are: orch resume {study.name} --data-root PATH",
         )
     return found.path
 
@@ -43,7 +43,7 @@ def images_at(study: Study, given: Path | None, show: Show, command: str) -> Pat
     if (not study.record.data_source and given is None) or not root.is_dir():
         raise InputError(
             f"the images of study {study.name!r} are not here: expected a folder {root}",
-            f"Say where they lie: {command} --data-root DIR",
+            f"Say where they are: {command} --data-root DIR",
         )
     return root
 
@@ -52,6 +52,6 @@ def where_else(study: Study, given: Path | None) -> str:
     """What to type where the folder is not there."""
     packed = study.record.data_packed
     if not packed or given is not None:
-        return f"If they lie elsewhere: orch resume {study.name} --data-root DIR"
+        return f"If they are elsewhere: orch resume {study.name} --data-root DIR"
     again = f"orch resume {study.name} --data-root {shlex.quote(Path(packed).name)}"
-    return f"They were unpacked from {packed}, which is not here either. If it lies elsewhere: {again}"
+    return f"They were unpacked from {packed}, which is not here either. If it is elsewhere: {again}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from orchestrator.results.names import thousands
 from orchestrator.results.near_duplicates import (
     KINDS,
     NONE_FOUND,
@@ -47,7 +48,8 @@ def duplicates_report(study: Study, partition: str | None, every: bool) -> Repor
     told = with_kinds(pairs, images, Partition.from_bytes(study.storage.read(path), path).groups)
     number = counts(told).to_dict("records")
     lines = [
-        f"{study.name}, partition {name}: {len(told):,} pairs of near-duplicates among {len(images):,} images",
+        f"{study.name}, partition {name}: {thousands(len(told), 'pair')} of near-duplicates among "
+        f"{thousands(len(images), 'image')}",
         *(f"  {row['kind']}: {row['pairs']:,}, of them {row['differs']:,} under two labels" for row in number),
     ]
     if told.empty:
@@ -60,7 +62,7 @@ def duplicates_report(study: Study, partition: str | None, every: bool) -> Repor
     if len(shown) < len(told):
         lines.append(f"… and {len(told) - len(shown):,} more (--every shows them, --json has them)")
     if (told["kind"] != KINDS[2]).any():
-        lines += ["", "What can be done: give such images one group, or leave one of each pair out, in another study."]
+        lines += ["", "To mend this, make another study: give such images one group, or leave out one of each pair."]
     data = {
         "study": study.name,
         "synthetic": study.record.synthetic,

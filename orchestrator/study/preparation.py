@@ -11,6 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from orchestrator.results.decided import Decided
+from orchestrator.results.names import counted
 from orchestrator.results.near_duplicates import pairs_csv, pairs_of, warning, with_kinds
 from orchestrator.results.notes import notes_json
 from orchestrator.store import layout
@@ -363,7 +364,7 @@ def _check_same_data(study: Study, dataset: Dataset, typed: str) -> None:
     added = sorted(set(dataset.manifest["file"]) - set(stored["file"]))
     changed = "the pixels, labels, groups, given splits, folds or names of some images differ"
     if missing or added:
-        changed = f"{len(missing)} images are missing and {len(added)} are new"
+        changed = f"{counted(len(missing), 'image')} missing, {len(added)} new"
     raise InputError(
         f"study {study.name!r} was made from other data: {changed}",
         f"Go on without --data, or make another study: orch search {study.name}_2 BACKBONE {typed}",

@@ -74,7 +74,9 @@ def studies_place(given: str | None) -> Place:
     """`--studies`, else `$ORCH_STUDIES`, else `studies` here; raises InputError for what cannot be one."""
     place = Place.of(given or os.environ.get("ORCH_STUDIES") or "studies")
     if place.text.startswith("memory://"):
-        raise InputError(f"address {place}: its files end with the process", "Name a folder, or s3://BUCKET/PREFIX.")
+        raise InputError(
+            f"address {place}: its files are lost when the process ends", "Name a folder, or s3://BUCKET/PREFIX."
+        )
     return place
 
 
@@ -105,7 +107,7 @@ def find_study(studies: Where, name: str) -> Study | None:
     except DamagedRecordError as error:
         raise InputError(
             f"study {name!r}: {error.message}",
-            f"Put back {place / layout.STUDY} from a copy, or name another folder with --studies DIR.",
+            f"Restore {place / layout.STUDY} from a copy, or choose another folder with --studies DIR.",
         ) from error
 
 
@@ -365,10 +367,10 @@ def _check_version(content: bytes, place: Place) -> None:
     if found == 1:
         raise InputError(
             f"study {place / layout.STUDY} was made by version 0.1 of orch, whose studies later versions cannot read",
-            "Make it anew from the same images under another name, or open it with the version that made it.",
+            "Make it again from the same images under another name, or open it with the version that made it.",
         )
     if found != SCHEMA_VERSION:
         raise InputError(
             f"{place / layout.STUDY}: expected schema version {SCHEMA_VERSION}, found {found or 'none'!s}",
-            "Open the study with the version of orch that made it, or name another folder with --studies DIR.",
+            "Open the study with the version of orch that made it, or choose another folder with --studies DIR.",
         )

@@ -84,7 +84,7 @@ class StudyNow:
 def _idle(look: Look) -> str:
     if look.repeats_done >= look.repeats_asked:
         return "All repeats are done."
-    return "No repeat is being trained now. A search that reads images or computes features is not seen here."
+    return "No repeat is being trained now. A search that reads images or computes features is not shown here."
 
 
 def _left(left: Left) -> str:

@@ -94,8 +94,8 @@ def watch(study: Study, stream: TextIO | None = None, is_over: Callable[[], bool
 def progress_text(now: Mapping[str, Any]) -> str:
     """`3 of 20 repeats, 120 of 400 epochs, 3.2 epochs/s, about 2 min left`."""
     parts = [
-        f"{now['repeats'][0]} of {now['repeats'][1]} repeats",
-        f"{now['epochs'][0]} of {now['epochs'][1]} epochs",
+        f"{now['repeats'][0]} of {counted(now['repeats'][1], 'repeat')}",
+        f"{now['epochs'][0]} of {counted(now['epochs'][1], 'epoch')}",
     ]
     if now["per_second"] is not None:
         parts.append(f"{now['per_second']:.1f} epochs/s")

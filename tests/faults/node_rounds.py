@@ -171,7 +171,9 @@ def _finish(running: Running, tally: Tally) -> None:
 
 def _judge_words(running: Running, lost: Node, tally: Tally) -> None:
     """What was lost is named on the screen and in the study, and where it goes on."""
-    wanted = f"node {lost.address} on host {lost.name} was lost: Ray gets no answer from it; its work goes on on node "
+    wanted = (
+        f"node {lost.address} on host {lost.name} was lost: Ray gets no answer from it; its work continues on node "
+    )
     said = " ".join(running.said(100_000).split())
     storage = running.place.storage
     causes = [one.cause for segment in segments_of(storage) for one in failures_of(storage, segment)]

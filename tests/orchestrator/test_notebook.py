@@ -136,13 +136,13 @@ def test_by_name_and_again(slides: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_figure_of_other_searches_is_not_waited_for(slides: Path) -> None:
     """Slices are of searches that vary three settings or more."""
-    with pytest.raises(InputError, match="nothing that it draws\nWhat it is of: figures\\['slices'\\]"):
+    with pytest.raises(InputError, match="nothing for it to draw\nWhat it shows: figures\\['slices'\\]"):
         orch.open(slides).figure("slices")
 
 
 def test_a_figure_of_other_searches_is_not_waited_for_while_some_are_trained(tmp_path: Path) -> None:
     small_study(tmp_path / "half", skip=lambda _, repeat: repeat > 0)
-    with pytest.raises(InputError, match="nothing that it draws\nWhat it is of: figures\\['slices'\\]"):
+    with pytest.raises(InputError, match="nothing for it to draw\nWhat it shows: figures\\['slices'\\]"):
         orch.open(tmp_path / "half").figure("slices")
 
 
@@ -153,7 +153,7 @@ def test_a_study_without_results_and_refresh(tmp_path: Path) -> None:
     study = orch.open(tmp_path / "new")
     assert study.epochs.empty
     assert len(study.configurations) > 0
-    with pytest.raises(InputError, match="has nothing that it draws\nCall refresh"):
+    with pytest.raises(InputError, match="has nothing for it to draw\nCall refresh"):
         study.figure("best-repeats")
     for configuration in made.configurations():
         for repeat in range(2):

@@ -254,7 +254,7 @@ def test_a_study_ranks_by_what_all_of_its_first_search_selects_by(desk: Desk) ->
     assert told.count("Best by ") == 2
     assert "Best by class recall (few) (valid), mean" in told
     assert "Best by loss (valid), mean" in told
-    assert "what ranks" in status_report(open_study(desk.folder / "studies", "mine")).as_text()
+    assert "score that ranks" in status_report(open_study(desk.folder / "studies", "mine")).as_text()
 
 
 def test_stages_that_begin_from_others_are_no_grid_together(desk: Desk) -> None:
@@ -290,7 +290,7 @@ def test_a_list_of_the_product_is_asked_by_its_name(desk: Desk) -> None:
     (before,), (after,) = probe.search.asked.configurations.values(), tuned.search.asked.configurations.values()
     assert (before.strategy, after.strategy) == ("straightforward", "finetune")
     assert after.begins_from == (before.id, 1)
-    assert "planned as if it began from any configuration of the stage before" in desk.heard()
+    assert "planned as if it began from some configuration of the previous stage" in desk.heard()
 
 
 def test_a_stage_may_be_of_some_backbones_and_others_go_on_from_the_last_they_took(desk: Desk) -> None:
@@ -450,7 +450,7 @@ def test_a_command_goes_on_as_long_as_the_next_can_begin(
 def test_stages_and_a_strategy_exclude_each_other() -> None:
     found = CliRunner().invoke(main, ["search", "x", "resnet18", "--stages", "lp_ft", "--strategy", "extension"])
     assert found.exit_code == 2
-    assert "--stages: expected without --strategy" in found.stderr
+    assert "--stages: expected no --strategy" in found.stderr
 
 
 def test_a_space_is_shown_with_its_stages(desk: Desk) -> None:
@@ -460,7 +460,7 @@ def test_a_space_is_shown_with_its_stages(desk: Desk) -> None:
     example = CliRunner().invoke(main, ["plan", *desk_arguments(desk)])
     assert example.exit_code == 0, example.stderr
     assert "Stage 1 of 2, linear probe\n" in example.stdout
-    assert "All of them about" in example.stdout
+    assert "All searches together: about" in example.stdout
 
 
 def desk_arguments(desk: Desk) -> list[str]:

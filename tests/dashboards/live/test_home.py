@@ -96,7 +96,7 @@ def test_the_page_of_all_studies_links_to_theirs(studies: Path) -> None:
     assert re.findall(r'<a href="([^"#]+)"', page) == ["slides/dashboard.html"]
     assert str(studies) not in page, "no folder of a machine"
     assert "orch dashboard cells-demo" in page
-    refused(orch(studies, "dashboard", "--with-images"), "go with the written page of one study")
+    refused(orch(studies, "dashboard", "--with-images"), "go with the written page of a single study")
 
 
 def test_nothing_of_a_study_gets_into_the_page_unescaped() -> None:

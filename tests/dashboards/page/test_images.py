@@ -287,7 +287,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert storage.list("dataset")
     for wrong, words in (
         (["--data-root", str(tmp_path)], "goes with --with-images"),
-        (["--with-images", "--live"], "go with the written page of one study"),
+        (["--with-images", "--live"], "go with the written page of a single study"),
         (["--with-images", "--data-root", str(tmp_path / "none")], "expected the folder of the study's images"),
     ):
         extra = [] if "--live" in wrong else ["--output", str(page)]

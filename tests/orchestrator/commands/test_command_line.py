@@ -346,7 +346,5 @@ def test_other_data_under_a_known_name_is_refused(desk: Desk) -> None:
     resolve_search(options, Display())
     assert (desk.studies / "mine" / "study.toml").is_file()
     (desk.data / "a" / "g5_0.png").unlink()
-    told = refused(
-        desk.own(*planned(desk)), "study 'mine' was made from other data: 1 images are missing and 0 are new"
-    )
+    told = refused(desk.own(*planned(desk)), "study 'mine' was made from other data: 1 image missing, 0 new")
     assert "orch search mine_2 BACKBONE --data" in told

@@ -113,7 +113,7 @@ def test_a_damaged_file_is_told_and_the_search_goes_on(searching: Searching, nam
     before = path.read_bytes()
     more = ("--repeats", "2") if command == "resume" else (*NARROW, "--repeats", "2")
     told = searching.search(*more, command=command)
-    assert f"Note: {reason}; it is passed over." in " ".join(told.output.split())
+    assert f"Note: {reason}; it is skipped." in " ".join(told.output.split())
     is_mended = command == "search" or (command, name) == ("resume", "1.toml")
     assert told.exit_code == (not is_mended), "what was asked is asked again, in a file of its own"
     if command == "search":
@@ -176,5 +176,5 @@ def test_a_margin_without_a_race_is_refused_before_there_is_a_study(searching: S
     assert alone.exit_code == 2
     assert "a margin is of a race" in alone.output
     grid = searching.search(*NARROW, "--margin", "0.02", "--proposer", "grid")
-    assert "--proposer grid: expected adaptive or nothing" in grid.output
+    assert "--proposer grid: expected adaptive, which" in grid.output
     assert find_study(searching.desk.studies, "mine") is None

@@ -55,7 +55,11 @@ def test_what_is_there_is_kept(begun: Desk) -> None:
 def test_images_that_a_search_would_refuse_make_no_file(begun: Desk) -> None:
     refused(init(begun, "--data", "data", *NETWORK), "no groups given")
     names = ("--classes", "c=Cyst")
-    refused(init(begun, "--data", "data", "--group-by", "none", *names, *NETWORK), "found c", "other classes")
+    refused(
+        init(begun, "--data", "data", "--group-by", "none", *names, *NETWORK),
+        "found c",
+        "classes of the data are: a, b",
+    )
     refused(init(begun, "--data", "data", "--classes", "a=Cyst,b=Cyst"), "with different names")
     refused(init(begun, "--data", "data", "--group-by", "none", "--backbone", "resnet_of_mine"), "Nearest names")
     refused(init(begun, "--data", "data", "--weights", "none"), "--weights goes with --backbone")

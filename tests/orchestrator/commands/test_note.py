@@ -65,8 +65,8 @@ def test_a_note_is_deleted_and_its_tags_stay(storage: LocalStorage) -> None:
 
 def test_what_is_no_note_or_tag_is_refused(storage: LocalStorage) -> None:
     refused(orch(storage, "note", "slides", "--tag", "two words"), "tag 'two words': expected at most 40 letters")
-    refused(orch(storage, "note", "slides", "x" * 2001), "at most 2,000 letters, found 2,001")
-    refused(orch(storage, "note", "slides", "x", "--delete", "1"), "--delete goes alone")
+    refused(orch(storage, "note", "slides", "x" * 2001), "at most 2,000 characters, found 2,001")
+    refused(orch(storage, "note", "slides", "x", "--delete", "1"), "--delete cannot be used with")
     assert storage.list("results/remarks") == []
 
 

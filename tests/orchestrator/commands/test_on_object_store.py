@@ -270,7 +270,7 @@ def test_a_search_that_goes_on_ends_in_the_bits_of_one_on_disk(
         ("s3:/bucket/studies", ("address 's3:/bucket/studies': expected a folder or s3://BUCKET/PREFIX",)),
         ("simplecache::s3://bucket/studies", ("expected a folder or s3://BUCKET/PREFIX",)),
         ("s3://me:hunter2hunter2@bucket/studies", ("address s3://…@bucket/studies: holds a user name", "AWS_PROFILE")),
-        ("memory://studies", ("its files end with the process", "s3://BUCKET/PREFIX")),
+        ("memory://studies", ("its files are lost when the process ends", "s3://BUCKET/PREFIX")),
     ],
 )
 @pytest.mark.parametrize("command", [["status", "x"], ["search", "neuroblastoma", "resnet18"]], ids=" ".join)

@@ -62,8 +62,8 @@ def test_a_page_that_cannot_be_drawn_hides_no_result(
     result = CliRunner().invoke(main, [*command, "--studies", str(tmp_path)])
     assert result.exit_code == 0
     assert result.stderr.splitlines()[-2:] == [
-        "Warning: the page is as it was before, it could not be written again: no page today",
-        "What was found is stored. Try: orch dashboard slides",
+        "Warning: the page could not be updated: no page today",
+        "The results are stored. To write the page: orch dashboard slides",
     ]
     assert ANSWER[command[0]] in result.output.partition("Warning")[0], "the result comes first"
     assert storage.read(layout.DASHBOARD) == before
@@ -73,7 +73,7 @@ def test_a_page_that_holds_names_is_left_alone_and_that_is_said(tmp_path: Path) 
     storage = with_page(tmp_path, Shown(names=True))
     before = storage.read(layout.DASHBOARD)
     told = run(tmp_path, *COMMANDS[0])
-    assert "The page is as it was before: orch dashboard slides --with-names writes it again." in told
+    assert "so it was not updated. To update it: orch dashboard slides --with-names" in told
     assert storage.read(layout.DASHBOARD) == before
 
 

@@ -103,9 +103,13 @@ def test_a_plan_says_what_the_budget_leaves_open(searching: Searching) -> None:
 @pytest.mark.parametrize(
     ("budget", "more", "told"),
     [
-        ("0.0000001gpuh", (), "The budget of 1e-07 hours of training buys about 0% of this: some 0 of 3 repeats"),
-        ("9000gpuh", (), r"The budget of 9000 hours of training buys this [\d.]+ times\."),
-        ("9000gpuh", ("--repeats", "race"), r"times: what is decided by its results as well\."),
+        (
+            "0.0000001gpuh",
+            (),
+            "The budget of 1e-07 hours of training is enough for about 0% of this: some 0 of 3 repeats",
+        ),
+        ("9000gpuh", (), r"The budget of 9000 hours of training is enough for [\d.]+ times as much\."),
+        ("9000gpuh", ("--repeats", "race"), r"times as much, so also for what the results will decide\."),
     ],
     ids=str,
 )
@@ -125,7 +129,7 @@ def test_a_plan_says_what_hours_buy(searching: Searching, budget: str, more: tup
         (("--sampler", "tpe", "--goal", "hour"), "did you mean 'hours'"),
         (("--sampler", "tpe", "--budget", "0"), "expected a number of configurations, such as 60"),
         (("--sampler", "tpe", "--budget", "0gpuh"), "or hours of training, such as 2gpuh, found 0gpuh"),
-        (("--sampler", "tpe", "--proposer", "grid"), "--proposer grid: expected adaptive or nothing with a sampler"),
+        (("--sampler", "tpe", "--proposer", "grid"), "--proposer grid: expected adaptive, which --sampler"),
         (("--sampler", "tpe", "--lr", "0.1..0.1"), "--lr: expected a low below high, found 0.1 and 0.1"),
         (("--sampler", "tpe", "--lr", "0..0.1"), "--lr: expected a number above 0 for low and high, found 0"),
         (("--sampler", "tpe", "--set", "head.name=logistic"), "--lr: expected --head other than logistic"),
@@ -186,4 +190,4 @@ def test_the_report_is_of_all_that_was_suggested_meanwhile(
 
     monkeypatch.setattr("orchestrator.train.run", decided)
     told = searching.search(*DRAWN, "--repeats", "3", "--sampler", "random", "--budget", "5")
-    assert "9 configurations are not complete and not ranked" in " ".join(told.output.split())
+    assert "9 configurations are incomplete and not ranked" in " ".join(told.output.split())

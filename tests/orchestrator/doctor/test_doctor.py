@@ -47,7 +47,7 @@ def test_a_check_that_hangs_or_raises_is_a_fault_and_the_others_answer(asked: As
     end.set()
     assert told["one"] == ok("good")
     assert told["two"].state is told["three"].state is State.FAULT
-    assert told["two"].found == "cannot be looked at (OSError: the disk is gone)"
+    assert told["two"].found == "cannot be checked (OSError: the disk is gone)"
     assert told["three"].found == "gave no answer in time"
 
 
@@ -56,7 +56,7 @@ def test_a_check_that_hangs_or_raises_is_a_fault_and_the_others_answer(asked: As
     [
         ((ok("a"), warning("b", "do this")), 0, "1 warning."),
         ((fault("a", "do that"), fault("b", "do this"), warning("c", "or this")), 1, "2 faults and 1 warning."),
-        ((ok("a"),), 0, "Nothing is amiss."),
+        ((ok("a"),), 0, "No problems found."),
     ],
 )
 def test_the_command_ends_with_1_on_faults(
@@ -77,7 +77,7 @@ def test_every_check_answers_here(asked: Asked, monkeypatch: pytest.MonkeyPatch)
     local = [check for check in CHECKS if not check.name.startswith("hub")]
     lines = report(examine(asked, local)).lines
     assert len(lines) > len(local)
-    assert not any("cannot be looked at" in line for line in lines)
+    assert not any("cannot be checked" in line for line in lines)
     assert len({check.name for check in CHECKS}) == len(CHECKS)
 
 
@@ -88,7 +88,7 @@ def test_disk_of_the_studies(asked: Asked, monkeypatch: pytest.MonkeyPatch, free
     monkeypatch.setattr(folders.shutil, "disk_usage", disk(free))
     told = folders.studies(asked)
     assert told.state is state
-    assert "studies, will be made" in told.found
+    assert "studies, will be created" in told.found
     assert bool(told.mend) is (state is not State.OK)
 
 
@@ -96,7 +96,7 @@ def test_folders_that_cannot_be_written(asked: Asked, monkeypatch: pytest.Monkey
     monkeypatch.setenv("HOME", "/proc/none")
     assert folders.home_folder(asked).state is State.WARNING
     told = folders.cache(Asked(asked.studies, Path("/proc/1/cache")))
-    assert (told.state, told.found) == (State.FAULT, "/proc/1 cannot be written")
+    assert (told.state, told.found) == (State.FAULT, "/proc/1 is not writable")
     monkeypatch.setenv("RAY_TMPDIR", "/" + "x" * 130)
     told = folders.temporary(asked)
     assert told.state is State.WARNING
@@ -180,7 +180,7 @@ def test_proxies_are_told_without_their_passwords(asked: Asked, monkeypatch: pyt
     monkeypatch.setenv("HTTPS_PROXY", "proxy.example")
     assert network.proxies(asked).state is State.WARNING
     monkeypatch.setenv("SSL_CERT_FILE", "/none.pem")
-    assert "/none.pem, which is not there" in network.proxies(asked).found
+    assert "/none.pem, which does not exist" in network.proxies(asked).found
 
 
 def test_a_library_that_cannot_be_loaded_is_named(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

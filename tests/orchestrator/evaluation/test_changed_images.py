@@ -256,7 +256,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("--augmented", "noise", "--set", "augmentation.noise=0.1,0.2"), "expected one value, found 2"),
     (("--augmented", "noise", "--set", "augmentation.noise=7"), "expected a number from 0 to 1, found 7"),
     (("--augmented", "noise", "--set", "optimiser.lr=0.1"), "expected the strength of an augmentation"),
-    (("--nested", "2", "--augmented", "noise", "--tta", "none"), "--tta, --augmented: not with --nested"),
+    (("--nested", "2", "--augmented", "noise", "--tta", "none"), "--tta, --augmented: cannot be used with --nested"),
 ]
 
 

@@ -214,7 +214,7 @@ def test_the_command(evaluated: EvaluatedStudy) -> None:
     place = ["--studies", str(evaluated.study.place.parent), "--cache", str(evaluated.tiny.cache)]
     refused = CliRunner().invoke(main, ["evaluate", "tiny", "--ensemble", ensemble.id, "--partition", "a", *place])
     assert refused.exit_code == 2
-    assert "--partition: not with --ensemble, whose members and partition are its own" in refused.output
+    assert "--partition: cannot be used with --ensemble, whose members and partition are its own" in refused.output
     refused = CliRunner().invoke(main, ["evaluate", "tiny", "--ensemble", ensemble.id, "--at", "x=1", *place])
     assert refused.exit_code == 2
     assert "--at 'x=1': expected specificity=SHARE" in refused.output

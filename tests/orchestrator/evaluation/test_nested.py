@@ -222,6 +222,15 @@ def test_the_record_pools_every_image_once_and_is_no_evaluation(
     assert "(not the primary test estimate)" in text
     assert "The primary test estimate is still that of orch evaluate without --nested" in text
     assert "among 3 configurations" in text
+    long = "vit_small_patch14_reg4_dinov2.lvd142m n=2 lr 0.0003 batch 16, dropout 0.2, optimiser adamw"
+    folds = tuple(
+        fold.model_copy(update={"name": long, "configuration": "a", "decisions": 12, "epochs_trained": 123_456})
+        for fold in record.folds
+    )
+    wide = nested_text(record.model_copy(update={"folds": folds, "searches": ("adaptive",)})).splitlines()
+    head = next(place for place, line in enumerate(wide) if line.startswith("  fold  "))
+    assert max(len(line) for line in wide[head : head + len(folds) + 1]) <= 78
+    assert wide[head + len(folds) + 1 :][:2] == ["Selected, 1 configuration in all:", f"  {long}, in folds 1, 2, 3"]
     done = [one[1] for one in evaluated.told]
     assert done == sorted(done)
     assert evaluated.told[-1][1:] == (3 * 3 * 2 * 2, 3 * 3 * 2 * 2)
@@ -361,14 +370,14 @@ def test_the_command(nested: NestedStudy) -> None:
         main, ["evaluate", NAME, "--nested", "3", "--at", "specificity=0.9", "--keep", "2", *where]
     )
     assert wrong.exit_code == 2
-    assert "--at, --keep: not with --nested" in wrong.output
+    assert "--at, --keep: cannot be used with --nested" in wrong.output
     found = CliRunner().invoke(main, ["evaluate", NAME, "--nested", "3", "--json", *where])
     assert found.exit_code == 0, found.output
     said = json.loads(found.stdout)
     assert said["kind"] == "nested"
     assert len(said["folds"]) == 3
     text = CliRunner().invoke(main, ["evaluate", NAME, "--nested", "3", *where])
-    assert "The outer folds selected" in text.stdout
+    assert "Outer folds. Inner scores" in text.stdout
     assert "no further look" in text.stderr
 
 

@@ -136,7 +136,7 @@ def test_the_commands(binary: FinishedStudy, folder: ExportedEnsemble, tmp_path:
         main, ["export", "study", "--ensemble", "ab", "--output", str(tmp_path / "x"), "--repeat", "1", *binary.options]
     )
     assert refused.exit_code == 2
-    assert "--repeat: not with --ensemble" in refused.output
+    assert "--repeat: cannot be used with --ensemble" in refused.output
     unknown = CliRunner().invoke(
         main, ["export", "study", "--ensemble", "zz", "--output", str(tmp_path / "x"), *binary.options]
     )

@@ -116,7 +116,9 @@ def test_a_search_goes_but_for_what_others_try_too(studies: Path, made: tuple[Lo
     (whole,) = [one.id for one in Decided.of(storage).searches.values() if len(one.configurations) == 4]
     told = orch(studies, "forget", f"slides:{whole}", "--yes")
     assert told.exit_code == 0, told.output
-    assert f"search {whole} and its 2 configurations (2 configurations that other searches try too stay)" in told.stdout
+    assert (
+        f"search {whole} and its 2 configurations (keeping 2 configurations that other searches share)" in told.stdout
+    )
     assert ": 4 repeats with a result" in told.stdout
     assert [path for path in files_below(storage, "") if whole in path or alone[0] in path or alone[1] in path] == []
     summary = summarise(storage)
@@ -189,7 +191,7 @@ def test_it_asks_first(
     answer = CliRunner().invoke(main, ["forget", "slides", "--json", "--studies", str(studies)], input="y\n")
     assert json.loads(answer.stdout)["repeats"] == 8
     assert not (studies / "slides").exists()
-    refused(orch(studies, "forget", "slides:"), "expected an id behind the colon")
+    refused(orch(studies, "forget", "slides:"), "expected an id after the colon")
 
 
 def test_an_id_that_is_none_or_several(studies: Path, made: tuple[LocalStorage, GeneratedStudy]) -> None:
@@ -201,7 +203,7 @@ def test_nobody_is_disturbed_at_work(studies: Path, made: tuple[LocalStorage, Ge
     storage, study = made
     write_lease(storage, segment_of(storage, study.configurations()[0], 0), epoch=3, updated=now())
     for command in (("forget", f"slides:{ids(study)[0]}", "--yes"), ("rename", "slides", "other")):
-        refused(orch(studies, *command), "expected nobody at work on it, found one on worker-0")
+        refused(orch(studies, *command), "expected nobody working on it, found a process on worker-0")
     assert summarise(storage).totals.done == 8
 
 
@@ -212,7 +214,7 @@ def test_a_study_is_called_as_it_is_renamed(studies: Path, made: tuple[LocalStor
     assert not (studies / "slides").exists()
     assert "<title>biopsies" in (studies / "biopsies" / "dashboard.html").read_text()
     small_study(studies / "slides", name="slides", depths=((0, 0),))
-    refused(orch(studies, "rename", "biopsies", "slides"), "expected nothing there")
+    refused(orch(studies, "rename", "biopsies", "slides"), "expected no such file or folder")
     refused(orch(studies, "rename", "biopsies", "../away"), "study name '../away'")
 
 

@@ -87,7 +87,10 @@ def test_images_of_the_study_are_no_given_ones(study: FinishedStudy, tmp_path: P
     ("arguments", "said"),
     [
         (["--images", "worst,{folder}"], "--images: expected kinds of images, or files and folders, found both"),
-        (["--images", "{folder}", "--class", "few", "--for", "true"], "--class, --for: not with files and folders"),
+        (
+            ["--images", "{folder}", "--class", "few", "--for", "true"],
+            "--class, --for: cannot be used with files and folders",
+        ),
         (["--images", "{folder}/none"], "or files and folders, found {folder}/none"),
     ],
 )

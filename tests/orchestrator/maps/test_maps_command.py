@@ -88,7 +88,7 @@ def test_the_page_of_the_study_is_written_again(study: FinishedStudy) -> None:
     assert done.exit_code == 0, done.output
     page = storage.read(layout.DASHBOARD).decode()
     assert page.count(': mean map"') >= 1
-    assert "The page is as it was before" in orch(study, "--images", "worst", "--count", "1").stderr
+    assert "so it was not updated" in orch(study, "--images", "worst", "--count", "1").stderr
     storage.delete(layout.DASHBOARD)
 
 

@@ -77,7 +77,7 @@ def test_the_best_ones_are_shown_image_by_image(study: FinishedStudy, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--top", "2", "--of", "abcd"], ["--top and --of exclude each other"]),
+        (["--top", "2", "--of", "abcd"], ["--top and --of cannot be used together"]),
         (["--of", "ab,0000"], ["--of ab: expected at least the first 4 digits", "--of 0000: expected at least"]),
     ],
 )

@@ -157,7 +157,7 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         lambda studies: ["slides", "--partition", "zz"],
         "Error: study 'slides', partition 'zz': expected the beginning of one of",
     ),
-    "both": (lambda studies: ["slides", "--top", "2", "--of", "ffff"], "Error: --top and --of exclude each other"),
+    "both": (lambda studies: ["slides", "--top", "2", "--of", "ffff"], "Error: --top and --of cannot be used together"),
     "a root without a look": (lambda studies: ["slides", "--data-root", "x"], "Error: --data-root goes with --look"),
     "images that are not here": (
         lambda studies: ["slides", "--look", "--data-root", str(studies / "none")],

@@ -375,7 +375,7 @@ def test_json_holds_the_same_and_is_plain(found: Estimate) -> None:
 
 def test_text_says_all_of_it(found: Estimate) -> None:
     text = estimate_text(found)
-    assert "12 configurations, 36 repeats asked, 0 done, 36 owed (144 epochs)" in text
+    assert "12 configurations, 36 repeats, 0 done, 36 to train (144 epochs)" in text
     for depth in ("straightforward:", "extension n=1:", "unfreezing u=2:"):
         assert depth in text
     for part in ("cached up to the pooled features", "Disk:", "Time:", "In all about", "trials at a time"):
@@ -392,7 +392,7 @@ def test_the_range_allows_for_what_others_do(search: Search, found: Estimate) ->
     assert busy.wall_seconds_range[1] == pytest.approx(busy.wall_seconds * 1.3 * (workers + 3))
     text = estimate_text(busy)
     cores = counted(busy.cores, "core")
-    assert f"Load before it was measured: {busy.load:.1f} on {cores}: others use this machine" in text
+    assert f"Load before measuring: {busy.load:.1f} on {cores}; others use this machine" in text
     assert f"about {duration(busy.wall_seconds)}, {duration(busy.wall_seconds_range[0])} to " in text
 
 
@@ -422,7 +422,7 @@ def test_a_study_that_does_not_fit_on_the_disk_is_said_so(search: Search, monkey
     monkeypatch.setattr("orchestrator.planning.room_notes.shutil.disk_usage", lambda _: full)
     notes = " ".join(estimate(search).notes)
     assert "the study needs" in notes
-    assert "elsewhere with --studies DIR" in notes
+    assert "choose another place: --studies DIR" in notes
 
 
 def test_the_other_precision_is_told_where_a_gpu_is_faster_at_it(

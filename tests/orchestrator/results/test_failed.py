@@ -32,7 +32,7 @@ def test_status_tells_kind_cause_and_where_the_traceback_is(tmp_path: Path, monk
     (line,) = [line for line in report.lines if line.startswith("Failed")]
     assert line.startswith("Failed (exception): ")
     assert "2 repeats: ValueError: not today   [segments/" in line
-    assert report.lines[-1] == f"Try only what failed: orch resume {study.name} --failed"
+    assert report.lines[-1] == f"To retry only what failed: orch resume {study.name} --failed"
     entries = {entry["id"]: entry for entry in report.data["configurations"]}
     (failure,) = entries[failed.id]["failures"]
     assert (failure["kind"], failure["cause"], failure["repeats"]) == ("exception", "ValueError: not today", [1, 2])

@@ -68,7 +68,7 @@ def test_it_takes_those_that_are_free() -> None:
     with another_search({"0": "GPU-aaaa-1"}), own_gpus(said.append, lambda: False, lambda: TWO):
         assert shown() == "1"
         assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID", "numbers are those of that order"
-    assert said == ["Other searches use 1 of 2 GPUs; this one takes the others."]
+    assert said == ["Other searches use 1 of 2 GPUs; this one uses the rest."]
     assert shown() is None
     assert "CUDA_DEVICE_ORDER" not in os.environ
 
@@ -85,7 +85,7 @@ def test_when_none_is_free_it_says_so_and_waits_until_one_is() -> None:
         with own_gpus(listen, lambda: False, lambda: TWO, wait_s=0.01):
             assert shown() is None
     assert len(said) == 1
-    assert said[0].startswith("Other searches use all 2 GPUs")
+    assert said[0].startswith("Other searches use all GPUs")
 
 
 def test_an_interruption_ends_the_waiting() -> None:

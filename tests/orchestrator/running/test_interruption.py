@@ -48,7 +48,7 @@ def test_who_does_not_end_is_ended_and_says_what_is_kept(number: signal.Signals,
     assert process.returncode == status
     assert time.monotonic() - started >= 0.3
     assert err.startswith("Ended 0.3 s after the signal")
-    assert "Kept: all that was finished and the checkpoints until then" in err
+    assert "Kept: all that was finished and the checkpoints up to then" in err
 
 
 def test_the_grace_covers_what_follows_too() -> None:

@@ -107,7 +107,7 @@ def test_a_head_is_missed_after_a_while(
     clock.slept_s += lifeline.HEAD_PATIENCE_S - 1.0
     assert why_gone() == "", "it may come back"
     clock.slept_s += 2.0
-    assert why_gone() == (f"Ray's head, {address}, has given no answer for 46 s: it was stopped, or its node was lost.")
+    assert why_gone() == (f"Ray's head, {address}, has not answered for 46 s: it was stopped, or its node was lost.")
     with socket.create_server(("127.0.0.1", int(address.rpartition(":")[2]))):
         clock.slept_s += lifeline.ASK_EVERY_S
         assert why_gone() == "", "it has"

@@ -224,8 +224,8 @@ def test_a_lost_node_is_named_and_where_its_work_goes_on() -> None:
     assert isinstance(lost, NodeLostError)
     cause = str(lost)
     assert cause == (
-        "node 10.0.0.2 on host host-2 was lost: Ray gets no answer from it; its work goes on on node 10.0.0.1 on host "
-        "host-1 and node 10.0.0.3 on host host-3"
+        "node 10.0.0.2 on host host-2 was lost: Ray gets no answer from it; its work continues on node 10.0.0.1 on "
+        "host host-1 and node 10.0.0.3 on host host-3"
     )
     assert str(losses.why(lease_on(2))) == cause
     assert told == [f"N{cause[1:]}."], "once, however many workers it had"
@@ -238,7 +238,7 @@ def test_a_lost_node_is_named_and_where_its_work_goes_on() -> None:
 def test_others_are_counted_where_they_are_many(left: int, where: str) -> None:
     there = [node(2, Alive=False, DeathReason=1), *(node(number) for number in range(3, 3 + left))]
     assert str(Losses(lambda message: None, lambda: there).why(lease_on(2))) == (
-        f"node 10.0.0.2 on host host-2 was lost: its Ray was stopped; its work goes on {where}"
+        f"node 10.0.0.2 on host host-2 was lost: its Ray was stopped; its work continues {where}"
     )
 
 

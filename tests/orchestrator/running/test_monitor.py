@@ -144,8 +144,8 @@ def test_progress_that_falls_back_is_told_with_its_cause(study: TinyStudy, seen:
     leased(study, segment, 13, number=4)
     shown(monitor)
     (message,) = told.messages
-    assert ": had come to epoch 30, goes on from its last checkpoint and is at 12" in message
-    assert message.endswith(f" (StorageError: {cause})" if cause else "at 12")
+    assert ": had reached epoch 30, goes on from its last checkpoint, at epoch 12" in message
+    assert message.endswith(f" (StorageError: {cause})" if cause else "at epoch 12")
 
 
 class Told(Display):

@@ -52,3 +52,4 @@ def test_time_that_nobody_can_know_is_not_told() -> None:
     assert "━━━" not in drawn(deeper)
     alone = replace(one, left=Left(None, 300))
     assert alone.line().endswith("10.0 epochs/s, 300 epochs are of networks not timed yet")
+    assert Left(None, 1).words == "1 epoch is of a network not timed yet"

@@ -35,7 +35,7 @@ def test_a_long_one_is_told_and_a_short_one_taken(long: str) -> None:
     assert not Path(folder).exists()
     (note,) = told
     assert note.startswith(f"Note: {long} is too long a path for Ray's sockets (")
-    assert note.endswith(f" bytes); Ray's files lie in {folder}.")
+    assert note.endswith(f" bytes); Ray's files are in {folder}.")
 
 
 def test_the_longest_that_fits_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,10 +62,10 @@ def test_one_that_takes_nothing_is_told_too(monkeypatch: pytest.MonkeyPatch, fau
     with ray_folder.ray_folder(told.append) as folder:
         assert folder is not None
     why = {
-        "rights": "Ray's folder /proc/1 (RAY_TMPDIR) cannot be written",
+        "rights": "Ray's folder /proc/1 (RAY_TMPDIR) is not writable",
         "full": "the disk of Ray's folder /var (RAY_TMPDIR) is full (3 MB free)",
     }
-    assert told == [f"Note: {why[fault]}; Ray's files lie in {folder}."]
+    assert told == [f"Note: {why[fault]}; Ray's files are in {folder}."]
 
 
 def test_where_no_short_one_can_be_made_ray_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, long: str) -> None:

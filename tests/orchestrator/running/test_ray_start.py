@@ -16,7 +16,9 @@ from orchestrator.running import ray_start
 from orchestrator.store.errors import InputError, OrchError
 
 LOCAL = {"address": "local"}
-ADVICE = "The machine may be too busy, or lack something: orch doctor says what. The same command goes on later."
+ADVICE = (
+    "The machine may be too busy, or something may be missing: orch doctor says what. Run the same command again later."
+)
 
 
 class Starts:
@@ -92,8 +94,8 @@ def test_in_the_end_it_says_so(
             OSError(errno.ENOSPC, "No space left on device", "/tmp/ray/x"),
             "/tmp/ray/x: No space left on device\nThe disk",
         ),
-        (PermissionError(errno.EACCES, "Permission denied", "/tmp/ray"), "/tmp/ray: Permission denied\nName another"),
-        (OSError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107 bytes: /x"), "Name another"),
+        (PermissionError(errno.EACCES, "Permission denied", "/tmp/ray"), "/tmp/ray: Permission denied\nChoose another"),
+        (OSError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107 bytes: /x"), "Choose another"),
         (ValueError("The configured object store size (20.0 GB) exceeds /dev/shm size (0.1 GB)."), "--shm-size=2g"),
         (OSError(errno.EMFILE, "Too many open files"), "Too many open files\nRaise the limit"),
     ],

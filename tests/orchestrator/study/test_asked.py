@@ -30,8 +30,8 @@ def test_patience_beyond_the_epochs_is_refused() -> None:
     check_epochs({c.id: c for c in (patient, *idle)}, {patient.id: (1, 6), **{c.id: (1, 1) for c in idle}})
     with pytest.raises(InputError) as told:
         check_epochs({patient.id: patient}, {patient.id: (1, 5)})
-    assert told.value.message == "epochs: patience: expected at most 5, the epochs that are asked, found 6"
-    assert told.value.advice == "Ask for more (--epochs 6), or wait for fewer: --set ending.patience=N."
+    assert told.value.message == "epochs: patience: expected at most 5, the number of epochs, found 6"
+    assert told.value.advice == "Train for more (--epochs 6), or wait for fewer: --set ending.patience=N."
 
 
 def test_all_that_epochs_do_not_fit_is_told_together() -> None:

@@ -150,7 +150,7 @@ def test_an_archive_that_changed_is_not_taken_for_the_studys(place: Place) -> No
         place.resume()
     (place.folder / "again" / "a" / "g0_0.png").unlink()
     packed(place.archive, below(place.folder / "again"))
-    with pytest.raises(InputError, match="was made from other data: 1 images are missing"):
+    with pytest.raises(InputError, match="was made from other data: 1 image missing"):
         place.search(place.archive)
 
 

@@ -26,11 +26,11 @@ def studies(tmp_path: Path) -> str:
     [
         (["dashboard", "slides", "--port", "8000"], "--port and --host go with --live"),
         (["dashboard", "slides", "--host", "0.0.0.0"], "--port and --host go with --live"),
-        (["dashboard", "slides", "--live", "--output", "x.html"], "--output and --live exclude each other"),
+        (["dashboard", "slides", "--live", "--output", "x.html"], "--output and --live cannot be used together"),
         (["dashboard", "slides", "--live", "--port", "99999"], "99999"),
         (["dashboard", "slides", "--live", "--host", "256.1.1.1"], "cannot serve on port 0 of '256.1.1.1'"),
         (["dashboard", "other", "--live"], "is not in"),
-        (["status", "slides", "--watch", "--json"], "--watch and --json exclude each other"),
+        (["status", "slides", "--watch", "--json"], "--watch and --json cannot be used together"),
     ],
 )
 def test_wrong_usage(studies: str, arguments: list[str], told: str) -> None:
