@@ -99,13 +99,13 @@ def changed(c: Configuration, plain: torch.Tensor, epoch: int) -> torch.Tensor:
 
 def _configuration(study: Study, changes: Changes) -> Configuration:
     """The first that was asked for, with the augmentations of the command line in the place of its own."""
-    found = [identity for _, identity in Decided.of(study.storage).asked()]
-    if not found:
+    identities = [identity for _, identity in Decided.of(study.storage).asked()]
+    if not identities:
         raise InputError(
             f"study {study.name!r}: no backbone has been searched yet, so the size of its images is not known",
             f"Search one first: orch search {study.name} resnet18",
         )
-    base = read_configuration(study.storage, found[0])
+    base = read_configuration(study.storage, identities[0])
     strengths = {
         one.path: one.field.default for one in shown_settings() if one.part == "augmentation" and not base.matters(one)
     }
@@ -142,5 +142,5 @@ def _single(values: Mapping[str, Sequence[Any]], study: str) -> dict[str, Any]:
 
 def _pixels(images: torch.Tensor) -> NDArray[np.uint8]:
     """uint8 [n, S, S, 3] of images from 0 to 1."""
-    found: NDArray[np.uint8] = images.clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return found
+    pixels: NDArray[np.uint8] = images.clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return pixels

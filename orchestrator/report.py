@@ -79,17 +79,17 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
     own: list[ConfigurationSummary] = []
     for metric, several in groupby(every, key=_selects_by):
         alike = list(several)
-        found, by = [entry for entry in alike if entry.id in here], _metric(metric, summary)
-        if not found:
+        searched, by = [entry for entry in alike if entry.id in here], _metric(metric, summary)
+        if not searched:
             continue
         if any(entry.narrowed for entry in alike):
             by += f" among {among_words(alike)}"
-        of = " of the study" if len(found) < len(alike) else ""
+        of = " of the study" if len(searched) < len(alike) else ""
         lines.append(f"Best{of} by {by}{where}, mean ± std over all repeats asked (optimistic: it selected):")
         lines += _best(metric, alike, names, study.name)
-        if found[0] is not alike[0]:
-            lines += ["Best of this search:", *_best(metric, found, names, study.name)]
-        shown, own = shown + alike[:BEST_SHOWN], own + found[:BEST_SHOWN]
+        if searched[0] is not alike[0]:
+            lines += ["Best of this search:", *_best(metric, searched, names, study.name)]
+        shown, own = shown + alike[:BEST_SHOWN], own + searched[:BEST_SHOWN]
     recalls = class_recalls(summary, shown[0]) if shown else []
     lines += filter(None, [weak_words(recalls), compared_words(shown), how_ended(shown), how_many_diverged(shown)])
     stopped = [entry for entry in mine if entry.stopped_by_search and entry.partition == partitions[0]]
@@ -157,12 +157,12 @@ def _names(summary: Summary) -> dict[str, str]:
 
 def _failures_of(entry: ConfigurationSummary) -> list[dict[str, Any]]:
     """What repeats failed of, and nobody has tried again yet: those of one record together."""
-    found: dict[str, dict[str, Any]] = {}
+    failures: dict[str, dict[str, Any]] = {}
     for standing in entry.standings:
         if standing.state is RepeatState.FAILED:
             failure = {"kind": standing.kind, "cause": standing.cause, "record": standing.record, "repeats": []}
-            found.setdefault(standing.record, failure)["repeats"].append(standing.repeat)
-    return list(found.values())
+            failures.setdefault(standing.record, failure)["repeats"].append(standing.repeat)
+    return list(failures.values())
 
 
 def _repeats(numbers: Sequence[int]) -> str:

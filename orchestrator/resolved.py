@@ -53,11 +53,11 @@ class Search:
     @cached_property
     def epochs(self) -> dict[ConfigurationKey, dict[int, int]]:
         """Epochs that these searches ask of each repeat, by decisions so far and by those that are due."""
-        found = {key: dict(epochs) for key, epochs in self.decided.asked(self.searches).items() if self._is_mine(key)}
+        asked = {key: dict(epochs) for key, epochs in self.decided.asked(self.searches).items() if self._is_mine(key)}
         for lane, epochs in asked_of_lanes(self.ahead).items():
-            of = found.setdefault(ConfigurationKey(lane.partition, lane.configuration), {})
+            of = asked.setdefault(ConfigurationKey(lane.partition, lane.configuration), {})
             of[lane.repeat] = max(epochs, of.get(lane.repeat, 0))
-        return {key: found[key] for key in self.keys if key in found}
+        return {key: asked[key] for key in self.keys if key in asked}
 
     @cached_property
     def keys(self) -> tuple[ConfigurationKey, ...]:
@@ -87,12 +87,12 @@ class Search:
         decided = serving(self.decided, self.searches, frozenset(self.keys))
         chain = Chain()
         chain.add(self.decided.segments())
-        found = owed(self.study.storage, chain.with_all_before(decided))
+        segments = owed(self.study.storage, chain.with_all_before(decided))
         for decision in due(
             self.study.storage, self.decided, self.searches, machine, self.asked.configurations
         ).decisions:
-            found += decision.segments()
-        return list(dict.fromkeys(found))
+            segments += decision.segments()
+        return list(dict.fromkeys(segments))
 
     @property
     def has_work(self) -> bool:
@@ -102,16 +102,16 @@ class Search:
 
     def spent(self) -> list[str]:
         """Of each search whose hours are used up, a sentence on how to go on."""
-        found, reader = [], NewsReader(self.study.storage)
+        sentences, reader = [], NewsReader(self.study.storage)
         for search in self.searches:
             budget = self.decided.budget(search)
             spent = spent_hours(budget, reader, self.decided.decisions[search])
             if budget is not None and budget.hours is not None and spent is not None:
-                found.append(
+                sentences.append(
                     f"The budget of {budget.hours:g} h of training is used up ({spent:.2f} h). "
                     f"To train the rest, give a larger one: --budget {2 * budget.hours:g}gpuh"
                 )
-        return found
+        return sentences
 
     def now(self) -> Search:
         """With what was decided meanwhile; what is known stays known, whatever a listing shows."""
@@ -165,6 +165,6 @@ def due(
     """What proposers say now and nobody has written yet. known: configurations that need not be stored."""
     reader = NewsReader(storage)
     deciding = [Deciding(storage, decided, search, reader, machine, known) for search in searches]
-    found = [one.next() for one in deciding]
+    decisions = [one.next() for one in deciding]
     suggested = {name: c for one in deciding for name, c in one.suggested.items()}
-    return Due(tuple(decision for decision in found if decision is not None), suggested)
+    return Due(tuple(decision for decision in decisions if decision is not None), suggested)

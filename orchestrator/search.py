@@ -268,15 +268,15 @@ def reopen_search(
     show_partition(study, display)
     tell_damaged(decided, display)
     set_damaged_aside(study, display)
-    found = searched(prepared, Asked(configurations), decided, searches, Places.here(prepared.data_root, cache, {}))
-    owing = {lane.configuration for lane in found.owed_lanes()}
+    reopened = searched(prepared, Asked(configurations), decided, searches, Places.here(prepared.data_root, cache, {}))
+    owing = {lane.configuration for lane in reopened.owed_lanes()}
     places = find_weights([configurations[name] for name in owing], decided.searches.values(), weights)
     only = None
     if only_failed:
         left = owed(study.storage, decided.segments())
         only = frozenset(segment for segment in left if has_failed(study.storage, segment))
     return replace(
-        found,
+        reopened,
         asked=Asked(configurations, weights=places),
         only=only,
         places=Places.here(prepared.data_root, cache, places),

@@ -92,11 +92,11 @@ def in_order(options: SearchOptions, display: Display, *, writes: bool = True) -
     turns = [(place, taking) for place, stage in enumerate(stages) if (taking := _taking(opened, stage)).backbones]
     for place, taking in turns:
         if before is not None:
-            found = _choose(before, opened)
-            if found is None and writes:
+            best = _choose(before, opened)
+            if best is None and writes:
                 raise _lacking(replace(one, place=place), before)
-            chosen |= found or {}
-            begun |= {name: c.begun for name, c in found.items()} if found else _any(before)
+            chosen |= best or {}
+            begun |= {name: c.begun for name, c in best.items()} if best else _any(before)
         names = [taking.resolved(backbone) for backbone in taking.backbones]
         one = replace(one, place=place, begun={name: begun[name] for name in names if name in begun})
         told, mine = one.title, {name: chosen[name] for name in names if name in chosen}
@@ -142,15 +142,15 @@ def _check(opened: Opened, stages: tuple[Stage, ...]) -> None:
     earlier = EarlierSearches(storage, Decided.of(storage))
     begun: list[Mapping[str, Begun]] = [{}]
     for place, stage in enumerate(stages):
-        found: dict[str, tuple[str, Begun]] = {}
+        starts: dict[str, tuple[str, Begun]] = {}
         for each in begun:
             asked = _taking(opened, stage).asked(earlier, OneStage(stages, place, each))
             for name, (repeats, epochs) in asked.budget.items():
                 c = asked.configurations[name]
-                found.setdefault(_start_of(c), (c.network.backbone, Begun(c, epochs, repeats)))
-        left = {name for name, _ in found.values()}
+                starts.setdefault(_start_of(c), (c.network.backbone, Begun(c, epochs, repeats)))
+        left = {name for name, _ in starts.values()}
         kept = [(name, one) for each in begun for name, one in each.items() if name not in left]
-        begun = _side_by_side([*found.values(), *kept])
+        begun = _side_by_side([*starts.values(), *kept])
 
 
 def _start_of(c: Configuration) -> str:
@@ -185,15 +185,15 @@ def _choose(search: Search, opened: Opened) -> dict[str, Chosen] | None:
 
 def _any(search: Search) -> dict[str, Begun]:
     """By backbone the first that a stage asks for."""
-    found: dict[str, Begun] = {}
+    firsts: dict[str, Begun] = {}
     for key, epochs in search.epochs.items():
         c = search.asked.configurations[key.configuration]
-        found.setdefault(c.network.backbone, Begun(c, min(epochs.values()), len(epochs)))
-    return found
+        firsts.setdefault(c.network.backbone, Begun(c, min(epochs.values()), len(epochs)))
+    return firsts
 
 
 def _names(chosen: Mapping[str, Chosen]) -> str:
-    return ", ".join(str(found.begun.configuration.id) for found in chosen.values())
+    return ", ".join(str(one.begun.configuration.id) for one in chosen.values())
 
 
 def _lacking(one: OneStage, before: Search) -> OrchError:

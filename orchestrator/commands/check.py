@@ -96,8 +96,10 @@ def check(
 
             features = backbone_features(backbone, weights or "hub", cache or default_cache(), way.count)
         typed = DataRequest(source, dataset_options(given))
-        found, options = opened_data(source, typed.options, cache or default_cache(), way.say)
-        request = CheckRequest(DataRequest(found.path, options), typed, _space(given["study"]), given["seed"], features)
+        opened, options = opened_data(source, typed.options, cache or default_cache(), way.say)
+        request = CheckRequest(
+            DataRequest(opened.path, options), typed, _space(given["study"]), given["seed"], features
+        )
         reading = read(request, way.say, way.count)
     told = put_together(request, reading)
     if output is not None:
@@ -169,14 +171,14 @@ def split(
         dataset = load_dataset(opened.path, options, partial(way.count, "images read"), divided=divided)
     check_rule(dataset, DataRequest(source, options))
     pairs = pairs_of(dataset.manifest["file"].tolist(), dataset.pictures)
-    found, impossible = candidates(dataset, pairs, space, given["seed"], seeds, partitions)
-    if choose > len(found):
+    possible, impossible = candidates(dataset, pairs, space, given["seed"], seeds, partitions)
+    if choose > len(possible):
         raise InputError(
-            f"--choose {choose}: expected at most {len(found)}, the number of candidates",
+            f"--choose {choose}: expected at most {len(possible)}, the number of candidates",
             "To see them, leave out --choose and --output.",
         )
-    chosen = found[choose - 1]
-    report = split_report(str(source), dataset, found, impossible, space.partition.targets, choose - 1, every)
+    chosen = possible[choose - 1]
+    report = split_report(str(source), dataset, possible, impossible, space.partition.targets, choose - 1, every)
     seen, test = fingerprints(dataset, chosen)
     written = dict[str, str]()
     shown = ["", f"Fingerprint of partition {choose}: {seen}", f"  of its test split: {test}"]

@@ -66,8 +66,8 @@ def best(
     from orchestrator.statistics.partition_table import over_partitions
     from orchestrator.study.studies import open_study, studies_place
 
-    found = open_study(studies_place(studies), study)
-    summary = summarise(found.storage)
+    opened = open_study(studies_place(studies), study)
+    summary = summarise(opened.storage)
     by = selecting_metric(summary, metric)  # click has checked the choice
     partitions = chosen_partitions(summary, partition)
     if goal and len(partitions) > 1:
@@ -78,7 +78,7 @@ def best(
         if table is not None:
             report = partitions_report(summary, table, every)
     elif partitions:
-        selection = select(found.storage, summary, partitions[0], by, margin, rounds, goal)
+        selection = select(opened.storage, summary, partitions[0], by, margin, rounds, goal)
         if selection is not None:
             report = selection_report(summary, selection, every)
     answer(report, as_json)

@@ -52,14 +52,14 @@ def cost(
     from orchestrator.study.studies import open_study, studies_place
 
     intensity = intensity_of(country, kg_per_kwh)
-    found = open_study(studies_place(studies), study)
+    opened = open_study(studies_place(studies), study)
     if measure:
         from orchestrator.energy.passes import count_passes
         from orchestrator.planning.pass_times import measure_passes
 
-        measure_passes(found.storage, count_passes(found.storage), found.record.seed)
-    spent = cost_of(found.storage, intensity, gpu_watts, core_watts, gpus_per_host)
+        measure_passes(opened.storage, count_passes(opened.storage), opened.record.seed)
+    spent = cost_of(opened.storage, intensity, gpu_watts, core_watts, gpus_per_host)
     if as_json:
-        echo_json({"study": found.name, "synthetic": found.record.synthetic, **spent.as_json()})
+        echo_json({"study": opened.name, "synthetic": opened.record.synthetic, **spent.as_json()})
     else:
-        echo(cost_text(found.name, spent))
+        echo(cost_text(opened.name, spent))

@@ -78,20 +78,20 @@ def leak(
     from orchestrator.study.studies import open_study, studies_place
     from trainables.machine.places import default_cache
 
-    found = open_study(studies_place(studies), study)
+    opened = open_study(studies_place(studies), study)
     options = LeakOptions(cache or default_cache(), backbone, repeats, epochs, lr, data_root, weights)
 
-    with metered(found.storage, "leak experiment"), on_the_way(as_json) as way:
-        told = leak_experiment(found, options, way.say, partial(way.count, "trainings"), head_seconds)
+    with metered(opened.storage, "leak experiment"), on_the_way(as_json) as way:
+        told = leak_experiment(opened, options, way.say, partial(way.count, "trainings"), head_seconds)
     if figure is not None:
-        _write_page(figure, found.name, found.record.synthetic, answer_data(told))
+        _write_page(figure, opened.name, opened.record.synthetic, answer_data(told))
     if as_json:
-        echo_json({"study": found.name, "synthetic": found.record.synthetic, **answer_data(told)})
+        echo_json({"study": opened.name, "synthetic": opened.record.synthetic, **answer_data(told)})
     else:
-        if found.record.synthetic:
+        if opened.record.synthetic:
             echo("Synthetic images: the scores say nothing about real ones.")
-        echo("\n".join(answer_lines(found.name, told)))
-    rewrite_dashboard(found)
+        echo("\n".join(answer_lines(opened.name, told)))
+    rewrite_dashboard(opened)
 
 
 @data.command()
@@ -135,10 +135,10 @@ def duplicates(
         raise click.UsageError(
             f"{study}: expected a study, found images. To find copies among them: orch data check {study} --every"
         )
-    found = open_study(studies_place(studies), study)
+    opened = open_study(studies_place(studies), study)
     if looks:
-        look_now(found, data_root, say)
-    report = duplicates_report(found, partition, every)
+        look_now(opened, data_root, say)
+    report = duplicates_report(opened, partition, every)
     answer(report, as_json)
 
 
@@ -223,9 +223,9 @@ def views(
 
     typed = [Typed("--augmentation", "augmentation.names", augmentation)] if augmentation is not None else []
     changes = changes_of([*typed, *set_by_path(settings)])
-    found = open_study(studies_place(studies), study)
-    sheet = contact_sheet(found, changes, images, draws, cache or default_cache(), data_root, say)
-    title = f"{found.name} (synthetic data)" if found.record.synthetic else found.name
+    opened = open_study(studies_place(studies), study)
+    sheet = contact_sheet(opened, changes, images, draws, cache or default_cache(), data_root, say)
+    title = f"{opened.name} (synthetic data)" if opened.record.synthetic else opened.name
     page = contact_sheet_page(title, sheet.names, sheet.settings, sheet.labels, sheet.original, sheet.drawn)
     LocalStorage(output.parent).replace(output.name, page.encode())
     say(f"Page: {output}")

@@ -30,14 +30,14 @@ class SplitWords(click.ParamType[tuple[tuple[str, str], ...]]):
     ) -> tuple[tuple[str, str], ...]:
         if isinstance(value, tuple):
             return value
-        found: dict[str, str] = {}
+        split_of: dict[str, str] = {}
         for part in str(value).split(","):
             split, _, word = (text.strip() for text in part.partition("="))
             word = word.casefold()
-            if split not in ("train", "valid", "test") or not word or found.get(word, split) != split:
+            if split not in ("train", "valid", "test") or not word or split_of.get(word, split) != split:
                 self.fail(f"expected train=WORD,valid=WORD,test=WORD with different words, found {part!r}", param, ctx)
-            found[word] = split
-        return tuple(found.items())
+            split_of[word] = split
+        return tuple(split_of.items())
 
 
 split_column_option = click.option(

@@ -39,21 +39,21 @@ def decisions(study: str, configuration: str | None, checks: bool, studies: str 
     from orchestrator.store.forgotten import Forgotten
     from orchestrator.study.studies import open_study, studies_place
 
-    found = open_study(studies_place(studies), study)
-    decided = Decided.of(found.storage, forgotten=Forgotten() if checks else None)
+    opened = open_study(studies_place(studies), study)
+    decided = Decided.of(opened.storage, forgotten=Forgotten() if checks else None)
     with on_the_way(as_json) as told:
-        checked = check(found.storage, decided, partial(told.count, "decisions")) if checks else []
+        checked = check(opened.storage, decided, partial(told.count, "decisions")) if checks else []
     if configuration is not None:
         name = named(decided, configuration)
         about = decided_about(decided, name)
         if as_json:
             stops = stop_words(decided, name)
-            echo_json({"study": found.name, "configuration": name, "decisions": about, "stopped": stops})
+            echo_json({"study": opened.name, "configuration": name, "decisions": about, "stopped": stops})
         else:
             echo(about_text(name, about, stop_words(decided, name)))
     elif as_json:
-        echo_json({"study": found.name, "searches": history(decided, checked)})
+        echo_json({"study": opened.name, "searches": history(decided, checked)})
     else:
-        echo(history_text(found.name, decided, checked if checks else None))
+        echo(history_text(opened.name, decided, checked if checks else None))
     if faulty(checked) or (checks and decided.damaged):
         raise SystemExit(1)

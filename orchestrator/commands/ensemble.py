@@ -107,9 +107,9 @@ def ensemble(
     from orchestrator.ensembles.report import ensemble_report, list_report
     from orchestrator.study.studies import open_study, studies_place
 
-    found = open_study(studies_place(studies), study)
+    opened = open_study(studies_place(studies), study)
     if listed:
-        answer(list_report(study, read_ensembles(found.storage)), as_json)
+        answer(list_report(study, read_ensembles(opened.storage)), as_json)
         return
     options = EnsembleOptions(
         top,
@@ -125,6 +125,6 @@ def ensemble(
         seed,
     )
     with on_the_way(as_json) as told:
-        made = make_ensemble(found, options, told.count)
+        made = make_ensemble(opened, options, told.count)
     answer(ensemble_report(made), as_json)
-    rewrite_dashboard(found)
+    rewrite_dashboard(opened)

@@ -155,7 +155,7 @@ def evaluate(
     from orchestrator.study.studies import open_study, studies_place
     from trainables.machine.places import default_cache
 
-    found, place = open_study(studies_place(studies), study), cache or default_cache()
+    opened, place = open_study(studies_place(studies), study), cache or default_cache()
     if folds is not None:
         check_with(ctx, WITH_NESTED, "--nested, whose folds select and test by themselves")
         from orchestrator.evaluation.nested import evaluate_nested
@@ -163,13 +163,13 @@ def evaluate(
         from orchestrator.evaluation.nested_text import nested_text
 
         options = NestedOptions(folds, asked["partition"], asked["data_root"], asked["weights"])
-        with metered(found.storage, "nested evaluation"), on_the_way(as_json) as told:
-            nested = evaluate_nested(found, options, place, told.say, told.count)
+        with metered(opened.storage, "nested evaluation"), on_the_way(as_json) as told:
+            nested = evaluate_nested(opened, options, place, told.say, told.count)
         if as_json:
             echo_json(json.loads(nested.model_dump_json()))
         else:
             echo(nested_text(nested))
-        rewrite_dashboard(found)
+        rewrite_dashboard(opened)
         return
 
     from orchestrator.evaluation.run import evaluate as run
@@ -181,21 +181,21 @@ def evaluate(
         from orchestrator.evaluation.ensemble import evaluate_ensemble
         from orchestrator.evaluation.ensemble_text import ensemble_text
 
-        with metered(found.storage, "evaluation"), on_the_way(as_json) as told:
-            together = evaluate_ensemble(found, ensemble, wanted, place, told.say, told.count)
+        with metered(opened.storage, "evaluation"), on_the_way(as_json) as told:
+            together = evaluate_ensemble(opened, ensemble, wanted, place, told.say, told.count)
         if as_json:
             echo_json(json.loads(together.model_dump_json()))
         else:
             echo(ensemble_text(together))
-        rewrite_dashboard(found)
+        rewrite_dashboard(opened)
         return
-    with metered(found.storage, "evaluation"), on_the_way(as_json) as told:
-        record = run(found, wanted, place, told.say, told.count)
+    with metered(opened.storage, "evaluation"), on_the_way(as_json) as told:
+        record = run(opened, wanted, place, told.say, told.count)
     if as_json:
         echo_json(json.loads(record.model_dump_json()))
     else:
         echo(f"{as_text(record)}\nNext: orch dashboard {study} --open   (its section Test)")
-    rewrite_dashboard(found)
+    rewrite_dashboard(opened)
 
 
 def _options(cache: Path, **asked: Any) -> EvaluationOptions:
@@ -213,8 +213,8 @@ def _options(cache: Path, **asked: Any) -> EvaluationOptions:
     tta, augmented = changes_asked(asked["tta"], asked["views"], asked["augmented"], set_by_path(asked["settings"]))
     external = None
     if data is not None:
-        found, reading = opened_data(data, DatasetOptions(**columns, data_root=root), cache, say)
-        external = External(data, reading, found)
+        opened, reading = opened_data(data, DatasetOptions(**columns, data_root=root), cache, say)
+        external = External(data, reading, opened)
     return EvaluationOptions(
         configuration=asked["configuration"],
         partition=asked["partition"],

@@ -74,10 +74,10 @@ def export(ctx: click.Context, /, study: str, studies: str | None, as_json: bool
     elsewhere = [name for name in ("tables", "mlflow", "tensorboard", "optuna") if given[name] is not None]
     if given["output"] is None and not elsewhere:
         raise click.UsageError(f"expected --output DIR. Example: orch export {study} --output model/")
-    found = open_study(studies_place(studies), study)
-    data = _to_stores(found, elsewhere, given) if elsewhere else {}
+    opened = open_study(studies_place(studies), study)
+    data = _to_stores(opened, elsewhere, given) if elsewhere else {}
     if given["output"] is not None:
-        data |= _model(found, given, as_json)
+        data |= _model(opened, given, as_json)
     if as_json:
         echo_json(data)
 
@@ -194,8 +194,8 @@ def predict(
     if any(steps.standardisation == "each_split" for steps in predictor.steps):
         say(f"{REFERENCE_MODE}; {NEW_IMAGES}.")
     read = [(one, opened(one, default_cache(), say, labelled=False)) for one in images]
-    files = image_files([found.path for _, found in read])
-    unpacked = {found.path: one for one, found in read if found.packed is not None}
+    files = image_files([source.path for _, source in read])
+    unpacked = {source.path: one for one, source in read if source.packed is not None}
     done, failed, odd = 0, 0, dict[str, list[str]]()
     # a terminal that shows the rows themselves needs no bar
     told = ctx.with_resource(on_the_way(as_json or sys.stdout.isatty()))
@@ -212,7 +212,7 @@ def predict(
 
     rows = (noted(row) for row in predictions(predictor, files, batch_size, seen))
     if as_json:
-        found = [
+        predicted = [
             {
                 "file": row.file,
                 "predicted": row.predicted or None,
@@ -222,7 +222,7 @@ def predict(
             }
             for row in rows
         ]
-        click.echo(json.dumps({"model": origin, "views": seen, "predictions": found}, indent=2))
+        click.echo(json.dumps({"model": origin, "views": seen, "predictions": predicted}, indent=2))
     else:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["file", "predicted", *(f"p_{name}" for name in predictor.classes), "error"])

@@ -71,9 +71,9 @@ def figures(
     from orchestrator.study.studies import open_study, studies_place
 
     names = checked_figures(only)
-    found = open_study(studies_place(studies), study)
-    place = Place.of(output) if output else found.place / "figures"
-    source = open_source(found.storage)
+    opened = open_study(studies_place(studies), study)
+    place = Place.of(output) if output else opened.place / "figures"
+    source = open_source(opened.storage)
     if x is None:
         if y or line or facet or band:
             raise click.UsageError("--y, --line, --facet and --band go with --x SETTING")
@@ -92,10 +92,10 @@ def figures(
             for one in exported.written
         ]
         lost = [{"figure": one.figure, "cause": one.cause} for one in exported.lost]
-        told = {"study": found.name, "figures": rows, "lost": lost, "problem": exported.problem}
+        told = {"study": opened.name, "figures": rows, "lost": lost, "problem": exported.problem}
         echo_json(told)
     elif not exported.written and not exported.lost:
-        echo(f"{found.name} has no results to draw yet.")
+        echo(f"{opened.name} has no results to draw yet.")
     else:
         tables = counted(len(exported.written), "table")
         echo(f"{counted(len(drawn), 'figure')} as {form} and {tables}: {place}")

@@ -35,15 +35,15 @@ def list_studies(studies: str | None, as_json: bool) -> None:
     """
     from orchestrator.results.report import columns, plus_minus
 
-    found = _glances(studies)
+    overviews = _glances(studies)
     if as_json:
-        echo_json({"studies": [one.as_json() for one in found]})
+        echo_json({"studies": [one.as_json() for one in overviews]})
         return
-    has_tags = any(one.tags for one in found)
+    has_tags = any(one.tags for one in overviews)
     rows: list[tuple[str, ...]] = [
         ("study", *(["tags"] if has_tags else []), "state", "repeats", "best so far", "score", "last change (UTC)")
     ]
-    for one in found:
+    for one in overviews:
         score = f"{one.by} {plus_minus(one.score)}" if one.score is not None else "–"
         changed = one.changed[:16].replace("T", " ") or "–"
         repeats = f"{one.done}/{one.asked}"
@@ -58,14 +58,14 @@ def write_home(studies: str | None, output: Path | None) -> Place:
     from orchestrator.store import layout
     from orchestrator.study.studies import now, studies_place
 
-    found, place = _glances(studies), studies_place(studies)
+    overviews, place = _glances(studies), studies_place(studies)
     page = Place.of(output) if output is not None else place / HOME
     before = "" if output is None else f"{_folder(place)}/"
 
     def link(one: Overview) -> str:
         return f"{before}{one.name}/{layout.DASHBOARD}" if one.has_page else ""
 
-    open_storage(page.parent).replace(page.name, home_page(found, now(), link).encode())
+    open_storage(page.parent).replace(page.name, home_page(overviews, now(), link).encode())
     return page
 
 

@@ -30,13 +30,13 @@ class ClassNames(click.ParamType[dict[str, str]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
         if isinstance(value, dict):
             return value
-        found: dict[str, str] = {}
+        names: dict[str, str] = {}
         for part in str(value).split(","):
             label, _, name = (text.strip() for text in part.partition("="))
-            if not label or not name or label in found or name in found.values():
+            if not label or not name or label in names or name in names.values():
                 self.fail(f"expected CLASS=NAME,CLASS=NAME with different names, found {part!r}", param, ctx)
-            found[label] = name
-        return found
+            names[label] = name
+        return names
 
 
 def _reading(command: Any) -> Any:

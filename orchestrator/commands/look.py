@@ -48,16 +48,16 @@ def status(study: str, watches: bool, with_names: bool, studies: str | None, as_
 
     if watches and as_json:
         raise click.UsageError("--watch and --json cannot be used together: JSON is a single answer")
-    found = open_study(studies_place(studies), study)
+    opened = open_study(studies_place(studies), study)
     if watches:
         from orchestrator.watch.screen import watch
 
-        watch(found)
+        watch(opened)
         return
-    report = status_report(found)
+    report = status_report(opened)
     text, data = report.as_text(), report.as_json()
     if not with_names:
-        text, data = unnamed(found, text, data)
+        text, data = unnamed(opened, text, data)
     if as_json:
         echo_json(data)
     else:
@@ -200,16 +200,16 @@ def dashboard(
             _told(write_home(studies, output), opens)
         return
     place = studies_place(studies)
-    found = [open_study(place, name) for name in names]
+    opened = [open_study(place, name) for name in names]
     if live:
-        serve_dashboard(found[0], host or "127.0.0.1", port or 0, opens)
+        serve_dashboard(opened[0], host or "127.0.0.1", port or 0, opens)
         return
     if compares:
-        page = write_comparison(found, Place.of(output) if output else place / "comparison.html")
+        page = write_comparison(opened, Place.of(output) if output else place / "comparison.html")
     else:
         with on_the_way() as told:
-            which = shown(found[0], with_images, with_names, data_root)
-            page = write_dashboard(found[0], output, which, partial(told.count, "parts of the page drawn"))
+            which = shown(opened[0], with_images, with_names, data_root)
+            page = write_dashboard(opened[0], output, which, partial(told.count, "parts of the page drawn"))
     _told(page, opens)
 
 

@@ -128,23 +128,23 @@ def maps(study: str, cache: Path | None, studies: str | None, as_json: bool, **a
         raise click.UsageError(
             "--top and --of cannot be used together: they name the best configurations, or certain ones"
         )
-    found = open_study(studies_place(studies), study)
+    opened = open_study(studies_place(studies), study)
     wanted = Wanted(kinds, asked["count"], asked["classes"], asked["groups"], asked["files"], given)
     names = ("method", "explains", "layer", "split", "whole", "sanity", "partition", "data_root", "weights")
     options = MapOptions(wanted=wanted, top=top or 1, of=named, **{name: asked[name] for name in names})
     with (
-        metered(found.storage, "maps"),
+        metered(opened.storage, "maps"),
         on_the_way(as_json) as told,
-        explain(found, options, cache or default_cache(), told.say, told.count) as several,
+        explain(opened, options, cache or default_cache(), told.say, told.count) as several,
     ):
-        _write(several, found.record.synthetic, asked)
+        _write(several, opened.record.synthetic, asked)
     every = [one.explained for one in several]
     if not given and not asked["whole"]:  # the page shows images, of the study
         with contextlib.suppress(StorageError):  # a study that one may only read is explained all the same
             created = now()
             for place, explained in enumerate(every):
-                write_maps(found.storage, record_of(explained, wanted, created, place))
-        rewrite_dashboard(found)
+                write_maps(opened.storage, record_of(explained, wanted, created, place))
+        rewrite_dashboard(opened)
     if as_json:
         echo_json({"study": study, "maps": [as_data(explained, asked["with_names"]) for explained in every]})
         return

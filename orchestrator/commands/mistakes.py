@@ -101,24 +101,24 @@ def mistakes(
         raise click.UsageError(
             "--reviewed FILE goes with --output TABLE alone: the list says which configurations it is about"
         )
-    found = open_study(studies_place(studies), study)
+    opened = open_study(studies_place(studies), study)
     if reviewed is not None and output is not None:
-        answer(_cleaned(found, reviewed, output, data_root), as_json)
+        answer(_cleaned(opened, reviewed, output, data_root), as_json)
         return
-    root = images_at(found, data_root, say, f"orch mistakes {found.name} --look") if looks else None
+    root = images_at(opened, data_root, say, f"orch mistakes {opened.name} --look") if looks else None
     wanted = Wanted(top or TOP, named, partition, by, root)
     with on_the_way(as_json) as way:
-        told = find_mistakes(found.storage, wanted, partial(way.count, "images read"))
+        told = find_mistakes(opened.storage, wanted, partial(way.count, "images read"))
     with contextlib.suppress(StorageError):  # a study that one may only read is looked at all the same
-        write_mistakes(found.storage, record_of(told, now()))
+        write_mistakes(opened.storage, record_of(told, now()))
     if table is not None:
         LocalStorage(table.parent).replace(table.name, told.images.to_csv(index=False, lineterminator="\n").encode())
         say(f"Images: {table}")
     if review is not None:
-        listed = write_review(found.storage, told, review)
+        listed = write_review(opened.storage, told, review)
         say(f"List: {review}, {counted(len(listed.rows), 'image')}. Fill in for each: {KEEP}, {EXCLUDE} or a class.")
     answer(mistakes_report(told, every), as_json)
-    rewrite_dashboard(found)
+    rewrite_dashboard(opened)
 
 
 def _cleaned(study: Study, reviewed: Path, output: Path, data_root: Path | None) -> Report:
@@ -131,5 +131,5 @@ def _cleaned(study: Study, reviewed: Path, output: Path, data_root: Path | None)
     typed = f"orch mistakes {study.name} --reviewed {reviewed} --output {output}"
     root = images_at(study, data_root, say, typed)
     one_of = read.of.partitions[0] if len(read.of.partitions) == 1 else None
-    found = find_mistakes(study.storage, Wanted(of=read.of.configurations[:1], partition=one_of))
-    return clean(study, found, read, root, output)
+    errors = find_mistakes(study.storage, Wanted(of=read.of.configurations[:1], partition=one_of))
+    return clean(study, errors, read, root, output)

@@ -44,21 +44,21 @@ def note(
         raise click.UsageError(f"expected a note of at most {LONGEST:,} characters, found {len(words):,}")
     if delete is not None and (words or tags or untagged):
         raise click.UsageError("--delete cannot be used with a text, --tag or --untag")
-    found = open_study(studies_place(studies), study)
+    opened = open_study(studies_place(studies), study)
     given, taken = checked_tags(tags), checked_tags(untagged)
     if delete is not None:
-        delete_note(found.storage, delete)
+        delete_note(opened.storage, delete)
     if words or given or taken:
-        add_remark(found.storage, Remark(text=words, tags=given, untagged=taken, who=who(), created=now()))
+        add_remark(opened.storage, Remark(text=words, tags=given, untagged=taken, who=who(), created=now()))
     if words or given or taken or delete is not None:
-        rewrite_dashboard(found)
-    remarks = read_remarks(found.storage)
+        rewrite_dashboard(opened)
+    remarks = read_remarks(opened.storage)
     if as_json:
         notes = [
             {"number": number, **one.model_dump(include={"text", "who", "created"})} for number, one in remarks.notes
         ]
-        echo_json({"study": found.name, "tags": list(remarks.tags), "notes": notes})
+        echo_json({"study": opened.name, "tags": list(remarks.tags), "notes": notes})
         return
-    echo(f"{found.name}: {', '.join(remarks.tags) or 'no tags'}")
+    echo(f"{opened.name}: {', '.join(remarks.tags) or 'no tags'}")
     for number, one in remarks.notes:
         echo(f"  {number}  {one.created[:10]}  {one.who}: {one.text}")

@@ -101,9 +101,9 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
     from trainables.machine.places import default_cache
 
     margin = Margin(*given["margin"]) if given["margin"] else None
-    found, data = opened_data(source, dataset_options(given), default_cache(), say)
+    opened, data = opened_data(source, dataset_options(given), default_cache(), say)
     options = CutOptions(
-        found.path,
+        opened.path,
         given["size"],
         margin,
         given["um_per_pixel"],
@@ -112,7 +112,7 @@ def patches(source: Path, output: Path, plans: bool, as_json: bool, **given: Any
         data,
     )
     check_output(output, options)
-    with found.blamed(), on_the_way(as_json) as told:
+    with opened.blamed(), on_the_way(as_json) as told:
         plan = plan_cut(options, partial(told.count, "images measured"))
     need = need_of(plan, output)
     said = lines_of(plan, need, output)

@@ -39,13 +39,13 @@ class Range(click.ParamType[Any]):
         if not isinstance(value, str):
             return value
         try:
-            found = Percentiles.parse(value) or Intensity.parse(value)
+            ends = Percentiles.parse(value) or Intensity.parse(value)
         except ValueError:
-            found = None
-        if found is None:
+            ends = None
+        if ends is None:
             expected = "expected LOW:HIGH, such as 0:4095 or 1%:99%, the smaller first"
             self.fail(f"{expected}, found {value!r}", param, ctx)
-        return found
+        return ends
 
 
 def _page(text: str) -> str:

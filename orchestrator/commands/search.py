@@ -89,14 +89,14 @@ def search(
         for turn in in_order(options, display):
             if turn.title:
                 display.say(f"{turn.title[0].upper()}{turn.title[1:]}.")
-            found, ended = turn.search, _run(turn.search, display, run_as, as_json, goes_on=turn.goes_on)
+            latest, ended = turn.search, _run(turn.search, display, run_as, as_json, goes_on=turn.goes_on)
             status = max(status, ended)
             if ended == 1 and turn.title and not turn.is_last:
                 display.say("The next stage begins when every repeat of this one has a result.")
             if ended not in turn.goes_on:
                 break
         if keep and status in (0, 1):
-            _keep(found, keep, display)
+            _keep(latest, keep, display)
     ctx.exit(status)
 
 
@@ -145,10 +145,10 @@ def resume(
     from trainables.machine.places import default_cache
 
     display = Display()
-    found = open_study(studies_place(studies), study)
+    opened = open_study(studies_place(studies), study)
     more = Raise(epochs, repeats, _typed()) if epochs or repeats else None
     place = cache or default_cache()
-    reopened = reopen_search(found, data_root, weights, place, display, only_failed=failed, more=more)
+    reopened = reopen_search(opened, data_root, weights, place, display, only_failed=failed, more=more)
     done = NONE_FAILED if failed else ALL_DONE
     ctx.exit(_run(reopened, display, run_options(address, grace, cache_gb, keep_gb, time_s, nice), as_json, done))
 
@@ -179,24 +179,24 @@ def _plan(options: SearchOptions, display: Display, as_json: bool, keep_gb: floa
     from orchestrator.results.amounts import duration
     from orchestrator.stages import in_order
 
-    found: list[tuple[str, Estimate]] = []
+    estimates: list[tuple[str, Estimate]] = []
     load = os.getloadavg()[0]
     reading = time.time() - psutil.Process().create_time()
     for turn in in_order(options, display, writes=False):
         counting = partial(display.count, "backbones timed")
-        one = estimate(turn.search, 0.0 if found else reading, keep_gb * 1e9, load, counting)
-        found.append((turn.title or "strategies", one))
-    together = sum(one.wall_seconds for _, one in found)
-    if len(found) == 1 and as_json:
-        echo_json(found[0][1].as_json())
+        one = estimate(turn.search, 0.0 if estimates else reading, keep_gb * 1e9, load, counting)
+        estimates.append((turn.title or "strategies", one))
+    together = sum(one.wall_seconds for _, one in estimates)
+    if len(estimates) == 1 and as_json:
+        echo_json(estimates[0][1].as_json())
     elif as_json:
-        parts = [{"title": title, **one.as_json()} for title, one in found]
-        echo_json({"searches": parts, "wall_seconds": together, "done": all(one.is_done for _, one in found)})
-    elif len(found) == 1:
-        echo(estimate_text(found[0][1]))
+        parts = [{"title": title, **one.as_json()} for title, one in estimates]
+        echo_json({"searches": parts, "wall_seconds": together, "done": all(one.is_done for _, one in estimates)})
+    elif len(estimates) == 1:
+        echo(estimate_text(estimates[0][1]))
     else:
-        echo("\n\n".join(f"{title[0].upper()}{title[1:]}\n{estimate_text(one)}" for title, one in found))
-        ranges = [one.wall_seconds_range for _, one in found]
+        echo("\n\n".join(f"{title[0].upper()}{title[1:]}\n{estimate_text(one)}" for title, one in estimates))
+        ranges = [one.wall_seconds_range for _, one in estimates]
         said = span_text(sum(least for least, _ in ranges), sum(most for _, most in ranges))
         echo(f"\nAll searches together: about {duration(together)}, {said}")
 

@@ -301,23 +301,23 @@ def _typed(given: Mapping[str, Any]) -> list[Typed]:
     """Settings as they were typed, by short name and by path."""
     from search_spaces.changes import Typed, option_of
 
-    found = [
+    by_name = [
         Typed(option_of(one), one.path, given[one.column])
         for one in with_short_names()
         if given[one.column] is not None
     ]
-    return [*found, *set_by_path(given["settings"])]
+    return [*by_name, *set_by_path(given["settings"])]
 
 
 def set_by_path(settings: Iterable[str]) -> list[Typed]:
     """What --set gave: "optimiser.weight_decay=0,1e-4"."""
     from search_spaces.changes import Typed
 
-    found = []
+    typed = []
     for text in settings:
         path, equals, values = text.partition("=")
-        found.append(Typed(f"--set {path.strip()}", path.strip(), values if equals else None))
-    return found
+        typed.append(Typed(f"--set {path.strip()}", path.strip(), values if equals else None))
+    return typed
 
 
 def run_options(
@@ -400,12 +400,12 @@ def _start(path: Path) -> list[dict[str, Any]]:
 
     advice = "Write a table for each point: [[start]], then lr = 0.01 and so on."
     try:
-        found = tomllib.loads(text_of(path, "a file of points", advice))
+        tables = tomllib.loads(text_of(path, "a file of points", advice))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path}: expected TOML, found {str(error) or 'tables nested too deep'}", advice) from error
-    points = found.get("start")
-    if found.keys() != {"start"} or not isinstance(points, list) or not all(isinstance(one, dict) for one in points):
-        raise InputError(f"{path}: expected tables [[start]] alone, found {', '.join(found) or 'nothing'}", advice)
+    points = tables.get("start")
+    if tables.keys() != {"start"} or not isinstance(points, list) or not all(isinstance(one, dict) for one in points):
+        raise InputError(f"{path}: expected tables [[start]] alone, found {', '.join(tables) or 'nothing'}", advice)
     return points
 
 

@@ -26,12 +26,12 @@ def list_spaces(as_json: bool) -> None:
     """
     from search_spaces.loader import bundled, load_space
 
-    found = [load_space(name) for name in bundled()]
+    studies = [load_space(name) for name in bundled()]
     if as_json:
-        click.echo(json.dumps([{"name": space.name, "title": space.title} for space in found], indent=2))
+        click.echo(json.dumps([{"name": space.name, "title": space.title} for space in studies], indent=2))
         return
-    width = max(len(space.name) for space in found)
-    for space in found:
+    width = max(len(space.name) for space in studies)
+    for space in studies:
         echo(f"{space.name.ljust(width)}  {space.title}")
 
 

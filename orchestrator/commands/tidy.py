@@ -48,14 +48,14 @@ def rename(study: str, name: str, studies: str | None, as_json: bool) -> None:
     from orchestrator.forgetting.workers import check_idle
     from orchestrator.study.studies import open_study, studies_place
 
-    found = open_study(studies_place(studies), study)
-    check_idle(found)
-    now = renamed(found, name)
+    opened = open_study(studies_place(studies), study)
+    check_idle(opened)
+    now = renamed(opened, name)
     rewrite_dashboard(now)
     if as_json:
-        echo_json({"before": found.name, "study": now.name, "place": str(now.place)})
+        echo_json({"before": opened.name, "study": now.name, "place": str(now.place)})
     else:
-        echo(f"{found.name} is called {now.name} now, in {now.place}")
+        echo(f"{opened.name} is called {now.name} now, in {now.place}")
 
 
 @click.command()
@@ -84,19 +84,19 @@ def forget(part: str, yes: bool, studies: str | None, as_json: bool) -> None:
     name, colon, asked = part.partition(":")
     if colon and not asked:
         raise click.UsageError(f"{part}: expected an id after the colon, or no colon for the whole study")
-    found = open_study(studies_place(studies), name)
-    check_idle(found)
-    gone = going(found, asked)
+    opened = open_study(studies_place(studies), name)
+    check_idle(opened)
+    gone = going(opened, asked)
     if not yes:
         if not _can_answer():
             raise InputError(f"This would delete {gone.words}", f"If you want this: orch forget {part} --yes")
         say(f"This deletes {gone.words}.")
         click.confirm("Delete it?", abort=True, err=True)
-    gone.go(found)
+    gone.go(opened)
     if not gone.is_all:
-        rewrite_dashboard(found)
+        rewrite_dashboard(opened)
     if as_json:
-        echo_json({"study": found.name, "deleted": gone.what, "repeats": gone.repeats, "bytes": gone.bytes})
+        echo_json({"study": opened.name, "deleted": gone.what, "repeats": gone.repeats, "bytes": gone.bytes})
     else:
         echo(f"Deleted {gone.words}.")
 

@@ -77,9 +77,9 @@ def home_folder(asked: Asked) -> Told:
     here = home()
     if can_write(here):
         return ok(f"{here}, writable")
-    found = f"{here} is not writable" if here is not None else "this user has none"
+    trouble = f"{here} is not writable" if here is not None else "this user has none"
     return warning(
-        found, f"Caches are kept elsewhere, features in {asked.cache}. To choose the place: XDG_CACHE_HOME=DIR"
+        trouble, f"Caches are kept elsewhere, features in {asked.cache}. To choose the place: XDG_CACHE_HOME=DIR"
     )
 
 

@@ -21,12 +21,12 @@ LEAST_FILES, GOOD_FILES = 256, 4096
 
 def processors(_: Asked) -> Told:
     count, load = cpus(), os.getloadavg()[0]
-    found = f"{count} of {os.cpu_count()}, {processor_name()}; load {load:.1f}"
+    counts = f"{count} of {os.cpu_count()}, {processor_name()}; load {load:.1f}"
     if load > 2 * count:
         return warning(
-            found, "Others use this machine, so a search takes longer than planned. To give them priority: --nice 10"
+            counts, "Others use this machine, so a search takes longer than planned. To give them priority: --nice 10"
         )
-    return ok(found)
+    return ok(counts)
 
 
 def gpus(_: Asked) -> Told:
@@ -85,7 +85,7 @@ def limits(_: Asked) -> Told:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     processes = resource.getrlimit(resource.RLIMIT_NPROC)[0]
     many = processes == resource.RLIM_INFINITY
-    found = f"{files:,} open files, {'any number of' if many else f'{processes:,}'} processes"
+    counts = f"{files:,} open files, {'any number of' if many else f'{processes:,}'} processes"
     if files == resource.RLIM_INFINITY:
-        return ok(found)
-    return by_least(files, LEAST_FILES, GOOD_FILES, found, "Raise it before a search: ulimit -n 65536")
+        return ok(counts)
+    return by_least(files, LEAST_FILES, GOOD_FILES, counts, "Raise it before a search: ulimit -n 65536")

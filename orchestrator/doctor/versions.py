@@ -16,10 +16,10 @@ _MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}
 
 
 def python(_: Asked) -> Told:
-    found = f"{platform.python_version()} at {sys.executable}"
+    version = f"{platform.python_version()} at {sys.executable}"
     if sys.version_info < LEAST_PYTHON:
-        return fault(found, f"Install Python {'.'.join(map(str, LEAST_PYTHON))} or later, and orch with it.")
-    return ok(found)
+        return fault(version, f"Install Python {'.'.join(map(str, LEAST_PYTHON))} or later, and orch with it.")
+    return ok(version)
 
 
 def libraries(_: Asked) -> Told:

@@ -68,16 +68,18 @@ def going(study: Study, asked: str) -> Going:
         "search": {*storage.list(layout.SEARCHES)},
         "partition": {name.removesuffix(".parquet") for name in storage.list(layout.PARTITIONS)},
     }
-    found = [(kind, name) for kind, names in known.items() for name in sorted(names) if name == asked]
-    found = found or [(kind, name) for kind, names in known.items() for name in sorted(names) if name.startswith(asked)]
-    if len(found) != 1:
+    matches = [(kind, name) for kind, names in known.items() for name in sorted(names) if name == asked]
+    matches = matches or [
+        (kind, name) for kind, names in known.items() for name in sorted(names) if name.startswith(asked)
+    ]
+    if len(matches) != 1:
         raise InputError(
             f"{study.name}:{asked}: expected the beginning of one id of a configuration, a search or a partition, "
-            f"found {'none' if not found else ', '.join(f'{kind} {name}' for kind, name in found[:5])}",
+            f"found {'none' if not matches else ', '.join(f'{kind} {name}' for kind, name in matches[:5])}",
             f"Ids of configurations and partitions: orch table {study.name}   Ids of searches: orch decisions "
             f"{study.name}",
         )
-    ((kind, name),) = found
+    ((kind, name),) = matches
     return {"configuration": _configuration, "search": _search, "partition": _partition}[kind](study, decided, name)
 
 
@@ -139,7 +141,7 @@ def _weighed(study: Study, one: Going, paths: tuple[str, ...]) -> Going:
 def _folders(study: Study, segments: Iterable[Segment], stay: set[Segment], gone: set[str]) -> tuple[str, ...]:
     """Of segments, and of those that they were divided into, but for what trains others too: it is asked for (stay), or
     a part of it, and holds configurations that are not gone."""
-    found, seen, there = list[str](), set[Segment](), {*study.storage.list(SEGMENTS)}
+    folders, seen, there = list[str](), set[Segment](), {*study.storage.list(SEGMENTS)}
     left = [(segment, segment in stay) for segment in segments]
     while left:
         segment, is_asked = left.pop()
@@ -147,9 +149,9 @@ def _folders(study: Study, segments: Iterable[Segment], stay: set[Segment], gone
             continue
         seen.add(segment)
         if not is_asked or gone.issuperset(segment.configurations):
-            found.append(segment.folder)
+            folders.append(segment.folder)
         left += [(part, is_asked) for part in parts(study.storage, segment) if part != segment]
-    return tuple(found)
+    return tuple(folders)
 
 
 def _check_grid(study: Study, decided: Decided, searches: list[str], what: str) -> None:

@@ -22,15 +22,15 @@ def rename(study: Study, name: str) -> Study:
     if place is None or target.path is None:
         raise InputError(
             f"study {study.place}: expected a study in a folder, found one in an object store",
-            f"What lies in {target} is called {name}: {_move(study.place, target)}",
+            f"A study takes the name of its folder: {_move(study.place, target)}",
         )
     try:
         place.rename(target.path)
     except OSError as error:
         raise StorageError(f"cannot rename {place} to {target}: {error.strerror}", "Check its permissions.") from error
-    found = find_study(study.place.parent, name)
-    assert found is not None  # it was renamed just now
-    return found
+    renamed = find_study(study.place.parent, name)
+    assert renamed is not None  # it was renamed just now
+    return renamed
 
 
 def _move(place: Place, target: Place) -> str:

@@ -85,7 +85,7 @@ class Rates:
 
     @property
     def shapes(self) -> int:
-        return sum(len(found) for found in self.heads.values()) + len(self.deep)
+        return sum(len(rates) for rates in self.heads.values()) + len(self.deep)
 
     def epoch_s(self, c: Configuration, training: int, scored: int) -> tuple[float, float]:
         """(training, scoring) of one epoch of one group, in seconds of one worker."""
@@ -93,8 +93,8 @@ class Rates:
         if not c.live.has_features:
             return self._at(c, {depth: rate.step_s for depth, rate in self.deep.items()}) * training, score
         at_batch = {
-            depth: between(c.optimiser.batch_size, {size: rate.step_s for size, rate in found.items()})
-            for depth, found in self.heads.items()
+            depth: between(c.optimiser.batch_size, {size: rate.step_s for size, rate in rates.items()})
+            for depth, rates in self.heads.items()
         }
         return self._at(c, at_batch) * math.ceil(training / c.batch_size(training)), score
 
@@ -116,7 +116,7 @@ class Rates:
         return seconds, int(self._at(c, {depth: float(rate.checkpoint_bytes) for depth, rate in known.items()}))
 
     def _any_batch(self) -> dict[Computed, GroupRate]:
-        return {**{depth: next(iter(found.values())) for depth, found in self.heads.items()}, **self.deep}
+        return {**{depth: next(iter(rates.values())) for depth, rates in self.heads.items()}, **self.deep}
 
     def _at(self, c: Configuration, known: dict[Computed, float]) -> float:
         own = Computed.of(c, self.width)
@@ -191,7 +191,7 @@ class BackboneCosts:
             elif decided.layer != candidates[-1].layer:
                 why = "what follows does not fit"
         if c.live.from_pixels:
-            why = f"to score from; training images change in each step ({', '.join(c.augmentation.names)})"
+            why = f"for scoring only; training images change in each step ({', '.join(c.augmentation.names)})"
         if store is None:
             return FrozenCost(PIXELS, why, values, rows, note=note)
         wanted, lacking = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
@@ -320,8 +320,8 @@ class BackboneCosts:
 
 def _spread(depths: Iterable[Computed]) -> list[Computed]:
     """At most `DEPTHS` of each kind: the ends and the middle."""
-    found: list[Computed] = []
+    spread: list[Computed] = []
     for _, alike in itertools.groupby(sorted(depths), key=lambda depth: depth.kind):
         ordered = list(alike)
-        found += ordered if len(ordered) <= DEPTHS else [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
-    return found
+        spread += ordered if len(ordered) <= DEPTHS else [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
+    return spread

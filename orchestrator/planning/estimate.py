@@ -46,8 +46,8 @@ from trainables.machine import allocation
 
 _MAY_STOP = "repeats may stop early, so these epochs and the time for training are upper limits"
 _NOT_KEPT = (
-    "states of some repeats are too large to be kept (--keep-gb): should they be given more epochs, they are trained "
-    "again up to there"
+    "states of some repeats are too large to be kept (--keep-gb): if you ask for more epochs later, these repeats are "
+    "trained again from the start"
 )
 TASKS_START_S = 6.0
 """Ray, and the first workers with torch and timm in them; measured on 2 cores with nothing else running."""
@@ -379,7 +379,7 @@ class _Tally:
             return 1
         if stored_states(storage, segment):
             return 0
-        reached = max((found.epoch for found in checkpoints(storage, segment)), default=segment.start)
+        reached = max((one.epoch for one in checkpoints(storage, segment)), default=segment.start)
         return segment.epochs - min(reached, segment.epochs)
 
     def _owed_in(self, segment: Segment) -> int:
@@ -412,8 +412,8 @@ def _makespan(trials: Mapping[Segment, float], workers: int) -> float:
 
 
 def _by_backbone(search: Search) -> list[list[Configuration]]:
-    found: dict[str, list[Configuration]] = defaultdict(list)
+    by_backbone: dict[str, list[Configuration]] = defaultdict(list)
     for name in dict.fromkeys(name for _, name in search.epochs):
         c = search.asked.configurations[name]
-        found[canonical_json([c.key(Touch.NETWORK), c.data.seed])].append(c)
-    return list(found.values())
+        by_backbone[canonical_json([c.key(Touch.NETWORK), c.data.seed])].append(c)
+    return list(by_backbone.values())

@@ -13,12 +13,12 @@ from trainables.network.frontier import places_to_cut
 from trainables.network.opened import Pooled
 
 
-def measure_passes(storage: Storage, found: tuple[Passes, ...], seed: int) -> tuple[Passes, ...]:
+def measure_passes(storage: Storage, several: tuple[Passes, ...], seed: int) -> tuple[Passes, ...]:
     """Time each kind of pass that nobody timed yet, with fresh weights, and keep the times in the study."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     return tuple(
-        passes if passes.seconds_each is not None else _measured(storage, passes, seed, device) for passes in found
+        passes if passes.seconds_each is not None else _measured(storage, passes, seed, device) for passes in several
     )
 
 

@@ -47,13 +47,13 @@ def visible_gpus(here: Mapping[str, str]) -> dict[str, str]:
     told = os.environ.get(_VISIBLE)
     if told is None:
         return dict(here)
-    found: dict[str, str] = {}
+    visible: dict[str, str] = {}
     for word in (part.strip() for part in told.split(",")):
         identity = here.get(word) or next((whole for whole in here.values() if word and whole.startswith(word)), None)
         if identity is None and not word.startswith("MIG-"):
             break
-        found[word] = identity or word
-    return found
+        visible[word] = identity or word
+    return visible
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ LOOK_EVERY_S = 10.0
 """Whether a node answers is asked at most so often: all its workers end at once."""
 MOST_NAMED = 3
 NO_ANSWER = "Ray gets no answer from it"
-REASONS = {1: "its Ray was stopped", 3: "it was taken away from the cluster", 4: "it was taken away from the cluster"}
+REASONS = {1: "its Ray was stopped", 3: "it was removed from the cluster", 4: "it was removed from the cluster"}
 """By the number that Ray's node table has of why a node is gone (NodeDeathInfo); others: `NO_ANSWER`."""
 
 Node = Mapping[str, Any]
@@ -26,8 +26,8 @@ Node = Mapping[str, Any]
 
 def ray_nodes() -> Sequence[Node]:
     """Those that Ray has or had."""
-    found: list[Node] = ray.nodes()  # type: ignore[no-untyped-call]
-    return found
+    nodes: list[Node] = ray.nodes()  # type: ignore[no-untyped-call]
+    return nodes
 
 
 def answers(node: Node) -> bool:

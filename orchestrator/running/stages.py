@@ -113,12 +113,12 @@ class FeatureStage:
             shared, depth = (key.partition, canonical_json(c.key(*FROZEN_PART))), c.live.scope
             if (*shared, depth) not in self._serving:
                 waiting = (one for (*known, _), one in self._serving.items() if tuple(known) == shared)
-                found = next((one for one in waiting if not one.has_begun), None)
-                if found is None:
-                    found = Pass(key.partition)
-                    self._passes.append(found)
-                found.depths[depth] = c
-                self._serving[*shared, depth] = found
+                feature_pass = next((one for one in waiting if not one.has_begun), None)
+                if feature_pass is None:
+                    feature_pass = Pass(key.partition)
+                    self._passes.append(feature_pass)
+                feature_pass.depths[depth] = c
+                self._serving[*shared, depth] = feature_pass
             self._depth_of[key] = _Depth(self._serving[*shared, depth], depth)
 
     def reserve(self) -> None:

@@ -171,15 +171,15 @@ class TimeLeft:
 
     def _known(self) -> dict[Kind, float]:
         """What is seen at work for long counts before results: those may be of other stacks, or of another machine."""
-        found = {kind: list(costs) for kind, costs in self._costs.items() if costs}
+        known = {kind: list(costs) for kind, costs in self._costs.items() if costs}
         long: dict[Kind, list[float]] = {}
         for seen in self._seen.values():
             kind, cost = self._kind(seen.segment.configurations[0]), seen.cost
             if kind is not None and cost is not None:
-                found.setdefault(kind, []).append(cost)
+                known.setdefault(kind, []).append(cost)
                 if seen.epochs >= LONG_EPOCHS:
                     long.setdefault(kind, []).append(cost)
-        return {kind: float(np.mean(costs)) for kind, costs in {**found, **long}.items()}
+        return {kind: float(np.mean(costs)) for kind, costs in {**known, **long}.items()}
 
     def _expect(self, left: Collection[str], known: Mapping[Kind, float]) -> dict[Kind, float]:
         """Of kinds that were timed and not trained, as far as one is left."""

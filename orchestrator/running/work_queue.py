@@ -216,9 +216,9 @@ class WorkQueue:
         """A segment that leaves the queue, and the number of the last lease on it."""
         while True:
             before = self.waiting
-            found = self._first_free(fits)
-            if found is not None or self.waiting == before:
-                return found
+            free = self._first_free(fits)
+            if free is not None or self.waiting == before:
+                return free
 
     def _first_free(self, fits: Callable[[Segment], bool]) -> tuple[Segment, int] | None:
         """As above, of what waits now; what comes into the queue on the way is not looked at."""
@@ -230,10 +230,10 @@ class WorkQueue:
             if error is not None:
                 self._give_up(segment, error)
             elif self.features.is_ready(key_of(segment)):
-                found = self._free(segment, now)
-                if found is not None:
+                free = self._free(segment, now)
+                if free is not None:
                     self._waiting.remove(segment)
-                    return segment, found
+                    return segment, free
         return None
 
     def _free(self, segment: Segment, now: float) -> int | None:
@@ -266,22 +266,22 @@ class WorkQueue:
         """Whether what its lanes begin from is not there; what was there and is gone is made again."""
         if not segment.start:
             return self._must_wait_for_parents(segment)
-        found = lacking(self.storage, segment)
-        lost = {lane for lane in found.lanes if (lane, segment.start) in self._lost}
-        lost.update(lane for state in found.states if self._has_no_end(state) for lane in state.lanes)
+        missing = lacking(self.storage, segment)
+        lost = {lane for lane in missing.lanes if (lane, segment.start) in self._lost}
+        lost.update(lane for state in missing.states if self._has_no_end(state) for lane in state.lanes)
         if not lost.isdisjoint(segment.lanes):
             self._waiting.remove(segment)
             self._cut_off(segment, lost)
             return True
-        before = [one for one in self._chain.before(segment) if set(one.lanes) & set(found.lanes)]
-        orphans = set(found.lanes).difference(lane for one in before for lane in one.lanes)
+        before = [one for one in self._chain.before(segment) if set(one.lanes) & set(missing.lanes)]
+        orphans = set(missing.lanes).difference(lane for one in before for lane in one.lanes)
         before += [alone(lane, segment.start) for lane in sorted(orphans)]
-        for earlier in dict.fromkeys([*before, *found.states]):
+        for earlier in dict.fromkeys([*before, *missing.states]):
             if earlier not in self._waiting and earlier not in self._out:
                 self._restores.add(earlier)
                 self._need_features([earlier])
                 self._put_back((earlier,), 0.0)
-        return found.anything
+        return missing.anything
 
     def _must_wait_for_parents(self, segment: Segment) -> bool:
         """Whether what a later stage begins from has no result yet; it is trained first, whoever asked for it."""

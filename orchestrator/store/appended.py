@@ -57,9 +57,9 @@ def appended(path: Path) -> list[dict[str, Any]]:
 
     Raises DamagedRecordError for what is no regular file or larger than it may be, as every read of a storage does.
     """
-    found = []
+    entries = []
     with contextlib.suppress(FileNotFoundError):
         for line in LocalStorage(path.parent).read(path.name).split(b"\n"):
             with contextlib.suppress(DamagedRecordError):
-                found.append(json_object(line, path.name))
-    return found
+                entries.append(json_object(line, path.name))
+    return entries

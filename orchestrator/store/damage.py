@@ -71,14 +71,14 @@ _lock = threading.Lock()
 @contextmanager
 def collecting() -> Iterator[LeftOut]:
     """Everything that any reader of this process leaves out meanwhile."""
-    found = LeftOut()
+    left_out = LeftOut()
     with _lock:
-        _collecting.append(found)
+        _collecting.append(left_out)
     try:
-        yield found
+        yield left_out
     finally:
         with _lock:
-            _collecting[:] = [one for one in _collecting if one is not found]
+            _collecting[:] = [one for one in _collecting if one is not left_out]
 
 
 def note(storage: Storage, path: str, reason: str) -> Damaged:

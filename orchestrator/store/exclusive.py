@@ -63,8 +63,8 @@ def _renameat2() -> Callable[..., int] | None:
         return None
     rename.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
     rename.restype = ctypes.c_int
-    found: Callable[..., int] = rename
-    return found
+    call: Callable[..., int] = rename
+    return call
 
 
 def _by_folder(temporary: Path, target: Path, prefix: str) -> bool:

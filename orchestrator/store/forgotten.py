@@ -40,12 +40,12 @@ class Forgotten(JsonRecord):
         )
 
     def _asks(self, asks: Iterable[Ask]) -> tuple[Ask, ...]:
-        found = []
+        kept = []
         for ask in asks:
             left = tuple(name for name in ask.configurations if not self.holds(ask.partition, name))
             if left:
-                found.append(ask.model_copy(update={"configurations": left}))
-        return tuple(found)
+                kept.append(ask.model_copy(update={"configurations": left}))
+        return tuple(kept)
 
     def _goes(self, stack: Stack) -> bool:
         return any(not self.holds(stack.partition, name) for name in stack.configurations)

@@ -86,8 +86,8 @@ class LeaseView:
 
     @property
     def _driver(self) -> Mapping[str, Any]:
-        found = self.content.get("driver")
-        return found if isinstance(found, dict) else {}
+        driver = self.content.get("driver")
+        return driver if isinstance(driver, dict) else {}
 
 
 def current_lease(storage: Storage, folder: str, names: Sequence[str] | None = None) -> LeaseView | None:

@@ -104,10 +104,10 @@ class ObjectStorage:
     def list(self, folder: str) -> list[str]:
         full = self._full(folder)
         try:
-            found = self._tried("list", folder, lambda: self.files.ls(full, detail=False, refresh=True))
+            paths = self._tried("list", folder, lambda: self.files.ls(full, detail=False, refresh=True))
         except (FileNotFoundError, NotADirectoryError):
             return []
-        names = [str(name).strip("/") for name in found]
+        names = [str(name).strip("/") for name in paths]
         below = [name.removeprefix(f"{full}/") for name in names if name.startswith(f"{full}/")]
         return sorted({name for name in below if name and "/" not in name and not name.startswith(TEMPORARY_PREFIX)})
 

@@ -123,13 +123,13 @@ def mount_type(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str
     """Type of the file system that `folder` lies on (or would, once made); "" where the system does not tell."""
     try:
         place = folder.resolve()
-        found: tuple[int, str] = (-1, "")
+        deepest: tuple[int, str] = (-1, "")
         for line in mounts.read_text(errors="surrogateescape").splitlines():
             left, _, right = line.partition(" - ")
             point = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), left.split()[4]))
-            if place.is_relative_to(point) and len(point.parts) >= found[0]:
-                found = len(point.parts), right.split()[0]
-        return found[1]
+            if place.is_relative_to(point) and len(point.parts) >= deepest[0]:
+                deepest = len(point.parts), right.split()[0]
+        return deepest[1]
     except (OSError, IndexError):
         return ""
 

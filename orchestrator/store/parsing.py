@@ -23,29 +23,29 @@ def parsed_toml(content: bytes, name: str, what: str = "valid TOML") -> dict[str
     try:
         if _MANY_PARTS.search(content):
             raise ValueError(_too_deep())
-        found = tomllib.loads(content.decode())
-        _check_depth(found)
+        table = tomllib.loads(content.decode())
+        _check_depth(table)
     except (ValueError, RecursionError) as error:
         raise DamagedRecordError(f"{name} is not {what}: {_cause(error)}") from None
-    return found
+    return table
 
 
 def parsed_json(content: bytes | str, name: str) -> Any:
     """Raises DamagedRecordError."""
     try:
-        found = json.loads(content)
-        _check_depth(found)
+        document = json.loads(content)
+        _check_depth(document)
     except (ValueError, RecursionError) as error:
         raise DamagedRecordError(f"{name} is not valid JSON: {_cause(error)}") from None
-    return found
+    return document
 
 
 def json_object(content: bytes | str, name: str) -> dict[str, Any]:
     """JSON whose value is an object. Raises DamagedRecordError."""
-    found = parsed_json(content, name)
-    if not isinstance(found, dict):
-        raise DamagedRecordError(f"{name}: expected a JSON object, found a {type(found).__name__}")
-    return found
+    parsed = parsed_json(content, name)
+    if not isinstance(parsed, dict):
+        raise DamagedRecordError(f"{name}: expected a JSON object, found a {type(parsed).__name__}")
+    return parsed
 
 
 def _check_depth(value: Any) -> None:

@@ -192,13 +192,13 @@ class FinalRecord:
         meta, arrays = unpack(content, name)
         splits = meta.get("splits")
         for key, (kind, axes) in _FINAL_ARRAYS.items():
-            found = arrays.get(key)
-            if found is None and key in _MAY_LACK:
+            array = arrays.get(key)
+            if array is None and key in _MAY_LACK:
                 continue
-            if found is None:
+            if array is None:
                 raise DamagedRecordError(f"{name} lacks {key!r}")
-            if found.dtype.kind != kind or not axes <= found.ndim <= _MOST_AXES or 0 in found.shape[2:]:
-                raise DamagedRecordError(f"{name}: its {key} is of type {found.dtype} and shape {found.shape}")
+            if array.dtype.kind != kind or not axes <= array.ndim <= _MOST_AXES or 0 in array.shape[2:]:
+                raise DamagedRecordError(f"{name}: its {key} is of type {array.dtype} and shape {array.shape}")
         if not isinstance(splits, list) or not all(isinstance(split, str) for split in splits):
             raise DamagedRecordError(f"{name} lacks 'splits'")
         for key, kinds in _FINAL_META.items():

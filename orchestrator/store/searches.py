@@ -276,12 +276,12 @@ def asks_of(lanes: Iterable[tuple[LaneKey, int]]) -> tuple[Ask, ...]:
 
 def asked_of_lanes(decisions: Iterable[Decision]) -> dict[LaneKey, int]:
     """Epochs asked of each."""
-    found: dict[LaneKey, int] = {}
+    asked: dict[LaneKey, int] = {}
     for decision in decisions:
         for ask in decision.asks:
             for lane in ask.lanes():
-                found[lane] = max(ask.epochs, found.get(lane, 0))
-    return found
+                asked[lane] = max(ask.epochs, asked.get(lane, 0))
+    return asked
 
 
 def _check_count(repeats: int) -> None:

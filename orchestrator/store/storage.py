@@ -112,17 +112,17 @@ class LocalStorage:
             os.close(descriptor)
 
     def _content(self, descriptor: int, path: str) -> bytes:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise _no_file(path, _WHAT.get(stat.S_IFMT(found.st_mode), "something else"))
-        check_size(path, found.st_size, self.read)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _no_file(path, _WHAT.get(stat.S_IFMT(status.st_mode), "something else"))
+        check_size(path, status.st_size, self.read)
         most = most_read(path)
         parts = [os.read(descriptor, min(_START, most + 1))]
-        if found.st_size > _START:
+        if status.st_size > _START:
             check_start(path, parts[0])
         size = len(parts[0])
         # a file may grow meanwhile, or have said another size
-        while parts[-1] and (size < found.st_size or size == _START):
+        while parts[-1] and (size < status.st_size or size == _START):
             parts.append(os.read(descriptor, min(_AT_ONCE, most + 1 - size)))
             size += len(parts[-1])
             if size > most:
@@ -197,8 +197,8 @@ class LocalStorage:
         return temporary
 
 
-def _no_file(path: str, found: str) -> DamagedRecordError:
-    return DamagedRecordError(f"{path}: expected a file, found {found}", kind_of(path).back)
+def _no_file(path: str, kind: str) -> DamagedRecordError:
+    return DamagedRecordError(f"{path}: expected a file, found {kind}", kind_of(path).back)
 
 
 def sweep_temporaries(folder: Path, max_age_s: float = TEMPORARY_MAX_AGE_S) -> int:

@@ -42,7 +42,7 @@ def columns_of(content: bytes, footer: int) -> tuple[int, list[Column]]:
     """(rows, every column of every group of rows), by the footer that begins there. Raises ValueError, IndexError."""
     meta, _ = _struct(content, footer, 0)
     types = [one.get(1) for one in _structs(meta.get(2)) if 5 not in one]  # a field 5 has those of inner nodes
-    found = []
+    columns = []
     rows = 0
     for group in _structs(meta.get(4)):
         rows += _whole(group.get(3))
@@ -52,10 +52,10 @@ def columns_of(content: bytes, footer: int) -> tuple[int, list[Column]]:
         for about in chunks:
             places = [_whole(about.get(field)) for field in (9, 11) if about.get(field)]
             size, values = _whole(about.get(7)), _whole(about.get(5))
-            found.append(Column(_whole(group.get(3)), values, min(places, default=0), size))
+            columns.append(Column(_whole(group.get(3)), values, min(places, default=0), size))
     if rows != _whole(meta.get(3)):
         raise ValueError("it holds another number of rows than it says")
-    return rows, found
+    return rows, columns
 
 
 def _structs(value: object) -> list[dict[int, object]]:
@@ -72,13 +72,13 @@ def _whole(value: object) -> int:
 
 def page_header(content: bytes, at: int) -> Page:
     """The header that begins there. Raises ValueError or IndexError for anything else."""
-    found, end = _struct(content, at, 0)
-    about = next((found[field] for field in (_DATA, _DICTIONARY, _DATA_2) if field in found), None)
-    uncompressed, compressed = found.get(2), found.get(3)
+    fields, end = _struct(content, at, 0)
+    about = next((fields[field] for field in (_DATA, _DICTIONARY, _DATA_2) if field in fields), None)
+    uncompressed, compressed = fields.get(2), fields.get(3)
     if not isinstance(about, dict) or not isinstance(uncompressed, int) or not isinstance(compressed, int):
         raise ValueError("a page has no header")
-    values = about.get(1, 0) if _DICTIONARY not in found else 0
-    encoding = about.get(4 if _DATA_2 in found else 2, -1)
+    values = about.get(1, 0) if _DICTIONARY not in fields else 0
+    encoding = about.get(4 if _DATA_2 in fields else 2, -1)
     if not isinstance(values, int) or not isinstance(encoding, int):
         raise ValueError("a page has no header")
     return Page(end, compressed, uncompressed, values, encoding)
@@ -88,18 +88,18 @@ def _struct(content: bytes, at: int, depth: int) -> tuple[dict[int, object], int
     """Whole numbers and structures by the number of their field; everything else is stepped over."""
     if depth > _DEEPEST:
         raise ValueError("a page's header is too deep")
-    found: dict[int, object] = {}
+    fields: dict[int, object] = {}
     field = 0
     while True:
         head = content[at]
         at += 1
         if head == 0:
-            return found, at
+            return fields, at
         if head >> 4:
             field += head >> 4
         else:
             field, at = _number(content, at)
-        found[field], at = _value(content, at, head & 15, depth)
+        fields[field], at = _value(content, at, head & 15, depth)
 
 
 def _value(content: bytes, at: int, kind: int, depth: int) -> tuple[object, int]:
@@ -122,11 +122,11 @@ def _list(content: bytes, at: int, depth: int) -> tuple[list[object], int]:
     size, at = (head >> 4, at + 1) if head >> 4 < 15 else _varint(content, at + 1)
     if size > _LONGEST or depth > _DEEPEST:
         raise ValueError("a list is too long or too deep")
-    found = []
+    values = []
     for _ in range(size):
         one, at = (None, at + 1) if head & 15 in (1, 2) else _value(content, at, head & 15, depth)
-        found.append(one)
-    return found, at
+        values.append(one)
+    return values, at
 
 
 def _number(content: bytes, at: int) -> tuple[int, int]:

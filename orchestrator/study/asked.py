@@ -72,19 +72,19 @@ class OneStage:
         InputError for more."""
         begun = self.begun.get(resolved)
         held = held_by(begun.configuration) if begun else None
-        found = points(space, backbone, changes, small=small, stage=self.stage, held=held)
+        stage_points = points(space, backbone, changes, small=small, stage=self.stage, held=held)
         if begun is None:
-            return found
+            return stage_points
         if self.stage.repeats is None and changes.repeats is None:
-            return tuple(replace(point, repeats=begun.repeats) for point in found)
-        most = max(point.repeats for point in found)
+            return tuple(replace(point, repeats=begun.repeats) for point in stage_points)
+        most = max(point.repeats for point in stage_points)
         if most > begun.repeats:
             raise InputError(
                 f"{self.title}: expected at most {counted(begun.repeats, 'repeat')}, as in the stage that it begins "
                 f"from, found {most}",
                 f"Give all stages as many: --repeats {most}",
             )
-        return found
+        return stage_points
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,11 @@ class Asked:
         """As a search's record says them."""
         alike: dict[tuple[str, Range], list[str]] = {}
         for name, several in self.drawn.items():
-            for path, found in several.items():
-                alike.setdefault((path, found), []).append(name)
+            for path, distribution in several.items():
+                alike.setdefault((path, distribution), []).append(name)
         return tuple(
-            Distribution(path=path, **dataclasses.asdict(found), configurations=tuple(names))
-            for (path, found), names in alike.items()
+            Distribution(path=path, **dataclasses.asdict(distribution), configurations=tuple(names))
+            for (path, distribution), names in alike.items()
         )
 
     def search(
@@ -191,7 +191,7 @@ def resolve_asked(
     stage: of one stage, in the place of the strategies.
     """
     record = study.record
-    found: dict[str, tuple[Configuration, int, int]] = {}
+    budgeted: dict[str, tuple[Configuration, int, int]] = {}
     notes: list[str] = []
     origins: dict[str, str] = {}
     places: dict[str, str] = {}
@@ -245,12 +245,12 @@ def resolve_asked(
             )
             if stage is not None and begun is not None:
                 check_parent(stage.title, configuration, begun.configuration, facts_of_each[opened].feature_width)
-            _, repeats, epochs = found.get(configuration.id, (configuration, 0, 0))
-            found[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
+            _, repeats, epochs = budgeted.get(configuration.id, (configuration, 0, 0))
+            budgeted[configuration.id] = (configuration, max(repeats, point.repeats), max(epochs, point.epochs))
             if point.drawn:
                 drawn[configuration.id] = point.drawn
-    budget = {name: (repeats, epochs) for name, (_, repeats, epochs) in found.items()}
-    configurations = {name: entry[0] for name, entry in found.items()}
+    budget = {name: (repeats, epochs) for name, (_, repeats, epochs) in budgeted.items()}
+    configurations = {name: entry[0] for name, entry in budgeted.items()}
     own = given_by_stage(stage.stage, small=small) if stage else set()
     if not own & {"image.size", "image.store_size", "image.crops"}:
         changes.check_room(configurations.values())
@@ -367,20 +367,20 @@ def find_weights(
 ) -> dict[str, str]:
     """Where the weights of these configurations lie on this machine, by identity: the given file, else where a search
     found them, else the hub. InputError names every backbone whose weights are at none of these places."""
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     hints = {identity: place for search in searches for identity, place in search.weights_places.items()}
     faults = Faults("weights")
     for backbone, identity in sorted({(c.network.backbone, c.network.weights) for c in configurations}):
-        if identity.startswith("init:") or identity in found:
+        if identity.startswith("init:") or identity in places:
             continue
         candidates = dict.fromkeys(place for place in (given, hints.get(identity), "hub") if place and place != "none")
         place = next((place for place in candidates if _has(backbone, place, identity)), None)
         if place is None:
-            faults.add(f"those of {backbone} ({identity[:19]}…) are at none of {', '.join(candidates)}")
+            faults.add(f"those of {backbone} ({identity[:19]}…) were not found (looked in: {', '.join(candidates)})")
         else:
-            found[identity] = weights_place(place)
+            places[identity] = weights_place(place)
     faults.raise_if_any("Give the file that the study was made with: --weights FILE")
-    return found
+    return places
 
 
 def _has(backbone: str, place: str, identity: str) -> bool:

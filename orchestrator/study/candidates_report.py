@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from orchestrator.results.names import counted
 from orchestrator.results.partition_maps import FILLED, candidate_data, why_no_map
 from orchestrator.results.report import Report, columns
 from orchestrator.store import layout
@@ -26,8 +27,8 @@ def candidates_report(study: Study, partition: str | None, every: bool) -> Repor
     known = Partition.from_bytes(study.storage.read(path), path)
     made = {"policy": known.policy, "details": known.details}
     images = read_manifest(study.storage.read(layout.MANIFEST))
-    found = candidate_data(images, made)
-    if found.empty:
+    candidates = candidate_data(images, made)
+    if candidates.empty:
         raise InputError(
             f"partition {name} of study {study.name!r}: groups hold several classes, expected one class in each",
             "Iterative filling divides class by class; such groups are divided by moves, see docs/data.md.",
@@ -35,7 +36,7 @@ def candidates_report(study: Study, partition: str | None, every: bool) -> Repor
     lines = [f"{study.name}, partition {name}, policy {known.policy}: partitions over μ and ε"]
     if known.policy not in FILLED:
         lines.append(f"{why_no_map(made)} These are what IFPO would have chosen from.")
-    for label, part in found.groupby("class", sort=True):
+    for label, part in candidates.groupby("class", sort=True):
         order = part.sort_values(["distance", "epsilon_from", "train_share"], ascending=[True, True, False])
         shown = order if every else order.head(SHOWN)
         taken = order[order["is_chosen"] & ~order.index.isin(shown.index)]
@@ -47,12 +48,16 @@ def candidates_report(study: Study, partition: str | None, every: bool) -> Repor
             point = f"{one['mu_to']:.3g}", f"{one['epsilon_from']:.3g}"
             rows.append((f"{one['distance']:.3f}", shares, groups, *point, mark))
         more = f", {len(part) - len(shown)} more (--every)" if len(shown) < len(part) else ""
-        lines += ["", f"{label}: {len(part)} candidates{more}", *columns(rows, (True, True, True, True, True, False))]
+        lines += [
+            "",
+            f"{label}: {counted(len(part), 'candidate')}{more}",
+            *columns(rows, (True, True, True, True, True, False)),
+        ]
     data = {
         "study": study.name,
         "synthetic": study.record.synthetic,
         "partition": name,
         "policy": known.policy,
-        "candidates": json.loads(found.to_json(orient="records")),
+        "candidates": json.loads(candidates.to_json(orient="records")),
     }
     return Report(tuple(lines), data)

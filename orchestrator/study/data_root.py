@@ -27,14 +27,14 @@ def root_of(study: Study, given: Path | None, cache: Path, show: Show) -> Path:
         return root
     if not verify_unchanged(root, read_manifest(study.storage.read(layout.MANIFEST))):
         return root
-    found = opened(packed, cache, show)
-    if found.digest != study.record.data_sha256:
+    unpacked = opened(packed, cache, show)
+    if unpacked.digest != study.record.data_sha256:
         raise InputError(
             f"{packed} is not what study {study.name!r} was made from: expected SHA-256 "
-            f"{study.record.data_sha256[:12]}…, found {found.digest[:12]}…",
+            f"{study.record.data_sha256[:12]}…, found {unpacked.digest[:12]}…",
             f"Put it back, or say where it or its unpacked images are: orch resume {study.name} --data-root PATH",
         )
-    return found.path
+    return unpacked.path
 
 
 def images_at(study: Study, given: Path | None, show: Show, command: str) -> Path:

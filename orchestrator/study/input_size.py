@@ -69,11 +69,11 @@ class InputSizes:
     def notes(self, points: Iterable[tuple[Point, Point]], name: str) -> list[str]:
         """What is said of sizes that were chosen. points: as they were stated, and settled."""
         chosen = {(before.form(name), after.form(name).image_size) for before, after in points if before != after}
-        found = []
+        notes = []
         for form, size in sorted(chosen, key=str):
             own = self.known.architecture(form).facts
-            found.append(
+            notes.append(
                 f"{own.name}: images are about {self.usual} px, {size} px is used; --image-size {own.image_size} for "
                 "the network's own."
             )
-        return found
+        return notes

@@ -42,17 +42,17 @@ class Chain:
         """Those that give its lanes the epochs that it begins from; none where it begins from nothing."""
         if not segment.start:
             return []
-        found = (one for lane in segment.lanes for one in self._ending.get((lane, segment.start), ()))
-        return list(dict.fromkeys(found))
+        earlier = (one for lane in segment.lanes for one in self._ending.get((lane, segment.start), ()))
+        return list(dict.fromkeys(earlier))
 
     def with_all_before(self, segments: Iterable[Segment]) -> list[Segment]:
         """The segments, each after those that it goes on from."""
-        found: dict[Segment, None] = {}
+        ordered: dict[Segment, None] = {}
         for segment in segments:
             for earlier in self.with_all_before(self.before(segment)):
-                found[earlier] = None
-            found[segment] = None
-        return list(found)
+                ordered[earlier] = None
+            ordered[segment] = None
+        return list(ordered)
 
 
 def serving(decided: Decided, searches: Collection[str], keys: Container[ConfigurationKey]) -> list[Segment]:

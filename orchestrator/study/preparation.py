@@ -118,18 +118,18 @@ def _prepared(
 ) -> Prepared:
     study_name = layout.checked_name(space.name if is_path(name) else name)
     if data.source is None:
-        found = find_study(studies, study_name) or find_study(studies, f"{study_name}-demo")
-        if found is not None:
-            return reopen(found, None, cache, show)
+        stored = find_study(studies, study_name) or find_study(studies, f"{study_name}-demo")
+        if stored is not None:
+            return reopen(stored, None, cache, show)
         return _new_demo(space, study_name, studies, cache, seed, precision, show)
-    found = find_study(studies, study_name)
-    named = space.class_names if found is None else found.record.class_names
+    stored = find_study(studies, study_name)
+    named = space.class_names if stored is None else stored.record.class_names
     options = replace(data.options, class_names=tuple(named.items()))
-    if found is not None:
+    if stored is not None:
         options = replace(
             options,
-            reading=reading_before(found, options.reading),
-            duplicates=options.duplicates or found.record.duplicates,
+            reading=reading_before(stored, options.reading),
+            duplicates=options.duplicates or stored.record.duplicates,
         )
     source, options = opened_data(data.source, options, cache, show)
     with source.blamed():
@@ -138,10 +138,10 @@ def _prepared(
     for note in (*dataset.notes, *(f"Note: {note}" for note in dataset.odd)):
         show(note)
     check_rule(dataset, data)
-    if found is None:
+    if stored is None:
         return _made(space, study_name, studies, dataset, seed, precision, data, show, source)
-    _check_same_data(found, dataset, data.typed())
-    return Prepared(found, dataset.root)
+    _check_same_data(stored, dataset, data.typed())
+    return Prepared(stored, dataset.root)
 
 
 def check_rule(dataset: Dataset, data: DataRequest) -> None:

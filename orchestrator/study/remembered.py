@@ -78,7 +78,7 @@ class EarlierSearches:
     ) -> dict[str, dict[str, tuple[int, int]]]:
         """By search what it may train of these backbones, (repeats, epochs) of each, raised to so many."""
         wanted = set(backbones)
-        found: dict[str, dict[str, tuple[int, int]]] = {}
+        budgets: dict[str, dict[str, tuple[int, int]]] = {}
         for search, budget in self._budgets.items():
             mine = {
                 name: (max(r, repeats or 0), max(e, epochs or 0))
@@ -86,8 +86,8 @@ class EarlierSearches:
                 if self.configurations[name].network.backbone in wanted
             }
             if mine:
-                found[search] = mine
-        return found
+                budgets[search] = mine
+        return budgets
 
     def every(self) -> Collection[Configuration]:
         return self.configurations.values()
@@ -97,7 +97,7 @@ class EarlierSearches:
 
     def differences(self, asked: Iterable[Configuration]) -> list[str]:
         """Per setting the values that these configurations have and none of the same backbone had so far, in words."""
-        found: dict[str, dict[str, set[str]]] = {}
+        changed: dict[str, dict[str, set[str]]] = {}
         earlier = list(self.configurations.values())
         new = [c for c in asked if c.id not in self.configurations]
         known = {c.network.backbone for c in earlier}
@@ -108,10 +108,10 @@ class EarlierSearches:
                 mine = [e for e in earlier if e.network.backbone == c.network.backbone and e.matters(one)]
                 before = {e.value(one.path) for e in mine}
                 if c.matters(one) and before and c.value(one.path) not in before:
-                    told = found.setdefault(one.setting.label, {"now": set(), "so far": set()})
+                    told = changed.setdefault(one.setting.label, {"now": set(), "so far": set()})
                     told["now"].add(str(plain(c.value(one.path))))
                     told["so far"] |= {str(plain(value)) for value in before}
         return [
             f"{label} {', '.join(sorted(told['now']))} (so far {', '.join(sorted(told['so far']))})"
-            for label, told in found.items()
+            for label, told in changed.items()
         ]

@@ -22,7 +22,7 @@ def typed_reading(reading: Reading) -> dict[str, str | None]:
 def check_needed(subject: str, given: Reading, percentiles: Percentiles | None, used: Reading) -> None:
     """Raise InputError where an option was given that no image needs: a mistake about the images."""
     faults, own = Faults(subject), typed_reading(used)
-    found = {
+    reasons = {
         "--intensity": "expected images with more than 8 bits or DICOM, found none",
         "--page": "expected files with several pages or planes, found none",
         "--channels": "expected files with channels, found none",
@@ -30,7 +30,7 @@ def check_needed(subject: str, given: Reading, percentiles: Percentiles | None, 
     typed = {**typed_reading(given), **({"--intensity": str(percentiles)} if percentiles else {})}
     for option, value in typed.items():
         if value is not None and own[option] is None:
-            faults.add(f"{option} {value}: {found[option]}")
+            faults.add(f"{option} {value}: {reasons[option]}")
     faults.raise_if_any("Leave it out: images of 8 bits with one page are taken as they are.")
 
 

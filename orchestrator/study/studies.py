@@ -142,12 +142,12 @@ def open_study(studies: Where, name: str) -> Study:
 def studies_in(studies: Where) -> list[str]:
     """Names of all studies of a place."""
 
-    def found(storage: Storage) -> list[str]:
+    def names_there(storage: Storage) -> list[str]:
         names = [name for name in storage.list("") if layout.is_name(name)]
         there = concurrently(lambda name: layout.STUDY in storage.list(name), names)
         return [name for name, is_study in zip(names, there, strict=True) if is_study]
 
-    return _first_asked(Place.of(studies), found)
+    return _first_asked(Place.of(studies), names_there)
 
 
 def new_study(studies: Where, record: StudyRecord, files: dict[str, bytes]) -> Study:
@@ -186,12 +186,12 @@ def write_study(study: Study) -> Study:
     except StorageError as error:
         advice = "Choose another place with --studies DIR." if study.place.path else error.advice
         raise InputError(f"study {study.name!r}: {error.message}", advice) from error
-    found = find_study(studies, study.name)
-    if found is None:
+    stored = find_study(studies, study.name)
+    if stored is None:
         raise InputError(f"study {study.name!r} could not be made in {studies}", "Run the same command again.")
     if not is_first:
-        _check_same_study(study.record, found.record)
-    return replace(found, partitions=study.partitions)
+        _check_same_study(study.record, stored.record)
+    return replace(stored, partitions=study.partitions)
 
 
 def _check_same_images(study: Study, storage: Storage) -> None:
@@ -208,16 +208,16 @@ def _check_same_images(study: Study, storage: Storage) -> None:
     )
 
 
-def _check_same_study(mine: StudyRecord, found: StudyRecord) -> None:
+def _check_same_study(mine: StudyRecord, theirs: StudyRecord) -> None:
     """Two made at the same moment are one study where all is equal that their results depend on."""
     elsewhere = ("selection", "created", "versions", "data_source", "data_packed", "data_sha256")
     differing = [
         name
         for name in StudyRecord.model_fields
-        if name not in elsewhere and getattr(mine, name) != getattr(found, name)
+        if name not in elsewhere and getattr(mine, name) != getattr(theirs, name)
     ]
     if differing:
-        told = ", ".join(f"{name} {getattr(found, name)!s:.20}, not {getattr(mine, name)!s:.20}" for name in differing)
+        told = ", ".join(f"{name} {getattr(theirs, name)!s:.20}, not {getattr(mine, name)!s:.20}" for name in differing)
         raise InputError(
             f"study {mine.name!r} was made by somebody else at the same moment, with {told}",
             "Run the same command again to go on with that one, or choose another name.",
@@ -312,13 +312,13 @@ def raised_budget(
 
 def versions() -> dict[str, str]:
     """Of this project and the packages that results may depend on."""
-    found = {"python": sys.version.split()[0]}
+    installed = {"python": sys.version.split()[0]}
     for name, package in (("orch", DISTRIBUTION), *zip(RECORDED_PACKAGES, RECORDED_PACKAGES, strict=True)):
         try:
-            found[name] = version(package)
+            installed[name] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def revision() -> str:
@@ -361,16 +361,16 @@ def _first_asked(place: Place, act: Callable[[Storage], T]) -> T:
 
 def _check_version(content: bytes, place: Place) -> None:
     try:
-        found = parsed_toml(content, layout.STUDY).get("schema_version")
+        version = parsed_toml(content, layout.STUDY).get("schema_version")
     except DamagedRecordError:
         return
-    if found == 1:
+    if version == 1:
         raise InputError(
             f"study {place / layout.STUDY} was made by version 0.1 of orch, whose studies later versions cannot read",
             "Make it again from the same images under another name, or open it with the version that made it.",
         )
-    if found != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION:
         raise InputError(
-            f"{place / layout.STUDY}: expected schema version {SCHEMA_VERSION}, found {found or 'none'!s}",
+            f"{place / layout.STUDY}: expected schema version {SCHEMA_VERSION}, found {version or 'none'!s}",
             "Open the study with the version of orch that made it, or choose another folder with --studies DIR.",
         )

@@ -33,21 +33,21 @@ class AllStudies:
             with contextlib.suppress(OrchError):  # its state says so
                 if name not in self._watched and (study := find_study(self.studies, name)) is not None:
                     self._watched[name] = StudyNow(study.storage)
-                stamps[name], found = self._watched[name].look()
-                told.append((name, found))
+                stamps[name], doing = self._watched[name].look()
+                told.append((name, doing))
         self._stamps = stamps
         return short_hash([[name, stamps.get(name, "")] for name in names]), _together(told)
 
     def overviews(self) -> list[Overview]:
         """The one that changed last comes first."""
-        stamps, found = self._stamps, []
+        stamps, overviews = self._stamps, []
         for name in studies_in(self.studies):
             stamp, known = self._known.get(name, ("", None))
             if known is None or stamp != stamps.get(name, ""):
                 known = glance(self.studies, name)
                 self._known[name] = (stamps.get(name, ""), known)
-            found.append(known)
-        return by_change(found)
+            overviews.append(known)
+        return by_change(overviews)
 
 
 def glance(studies: Place, name: str) -> Overview:
@@ -58,17 +58,17 @@ def glance(studies: Place, name: str) -> Overview:
     return overview(study.storage, name, now()) if study is not None else Overview(name, "was deleted")
 
 
-def by_change(found: list[Overview]) -> list[Overview]:
-    return sorted(found, key=lambda one: (one.changed, one.name), reverse=True)
+def by_change(overviews: list[Overview]) -> list[Overview]:
+    return sorted(overviews, key=lambda one: (one.changed, one.name), reverse=True)
 
 
 def glances(studies: Place, tell: Callable[[int, int], None] = lambda done, total: None) -> list[Overview]:
     """Of all studies of a place, the one that changed last first."""
-    names, found = studies_in(studies), []
+    names, overviews = studies_in(studies), []
     for done, name in enumerate(names):
         tell(done, len(names))
-        found.append(glance(studies, name))
-    return by_change(found)
+        overviews.append(glance(studies, name))
+    return by_change(overviews)
 
 
 def _together(told: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:

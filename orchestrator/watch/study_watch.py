@@ -139,23 +139,23 @@ class StudyWatch:
 
     def _begun(self) -> Mapping[Segment, Sequence[str]]:
         """Open segments that have a folder, and the names in it: most that wait have none, and cost nothing."""
-        found = begun(self.storage, list(self._open.values()))
-        for segment, smaller in found.divided.items():
+        started = begun(self.storage, list(self._open.values()))
+        for segment, smaller in started.divided.items():
             del self._open[segment.id]
             self._open |= {part.id: part for part in smaller}
-        return found.folders
+        return started.folders
 
     def _list_finals(self, bundles: Collection[BundleKey]) -> None:
         """Where results may have come since the last look."""
         several = sorted(bundles)
         listed = concurrently(lambda bundle: longest_finals(self.storage, bundle), several)
-        found = {
+        longest = {
             LaneKey(bundle.partition, bundle.configuration, repeat): final
             for bundle, finals in zip(several, listed, strict=True)
             for repeat, final in finals.items()
         }
-        if not found.items() <= self._finals.items():
-            self._finals |= found
+        if not longest.items() <= self._finals.items():
+            self._finals |= longest
             self._open = {name: segment for name, segment in self._open.items() if self._owed_of(segment)}
 
     def _owed_of(self, segment: Segment) -> tuple[LaneKey, ...]:
