@@ -316,8 +316,7 @@ def test_a_study_in_an_object_store_is_moved_by_the_stores_own_tool(stored: Stud
     with pytest.raises(InputError, match="found one in an object store") as refusal:
         rename(stored, "biopsies")
     assert refusal.value.advice == (
-        "What lies in memory://forgetting/studies/biopsies is called biopsies: "
-        "move all its files to memory://forgetting/studies/biopsies"
+        "A study takes the name of its folder: move all its files to memory://forgetting/studies/biopsies"
     )
     files = fsspec.filesystem("memory")
     files.mv("/forgetting/studies/slides", "/forgetting/studies/biopsies", recursive=True)

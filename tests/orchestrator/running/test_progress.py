@@ -46,9 +46,7 @@ def test_time_that_nobody_can_know_is_not_told() -> None:
     assert one.line().endswith("10.0 epochs/s, about 30 s left")
     assert "━━━" in drawn(one), "how much of the work is done"
     deeper = replace(one, left=Left(10.0, 200))
-    assert deeper.line().endswith(
-        "10.0 epochs/s, at least 10 s left: 200 epochs are of networks not timed yet"
-    )
+    assert deeper.line().endswith("10.0 epochs/s, at least 10 s left: 200 epochs are of networks not timed yet")
     assert "━━━" not in drawn(deeper)
     alone = replace(one, left=Left(None, 300))
     assert alone.line().endswith("10.0 epochs/s, 300 epochs are of networks not timed yet")
