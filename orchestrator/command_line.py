@@ -25,6 +25,7 @@ from orchestrator.commands.look import dashboard, status, table
 from orchestrator.commands.maps import maps
 from orchestrator.commands.mistakes import mistakes
 from orchestrator.commands.note import note
+from orchestrator.commands.options import name_numbers
 from orchestrator.commands.said import say
 from orchestrator.commands.search import plan, resume, search
 from orchestrator.commands.spaces import spaces
@@ -150,3 +151,4 @@ for command in (
     doctor,
 ):
     main.add_command(command)
+name_numbers(main)

@@ -87,6 +87,15 @@ named_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
 
+def name_numbers(command: click.Command) -> None:
+    """Numbers are called N in the help of a command and of those in it, not INTEGER RANGE."""
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        name_numbers(one)
+    for param in command.params:
+        if param.metavar is None and isinstance(param.type, click.IntRange | click.FloatRange):
+            param.metavar = "N"
+
+
 def within(sentence: str) -> str:
     """A sentence as part of another: no full stop, and a small first letter unless it begins with a name."""
     first = sentence.partition(" ")[0]

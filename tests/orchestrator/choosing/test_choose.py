@@ -135,7 +135,7 @@ def test_best_weighs_the_score_against_a_goal(studies: Path) -> None:
     [
         (("slides", "--goal", "hour"), "goal 'hour': expected one of hours, parameters, "),
         (("slides", "--goal", "loss"), "goal 'loss': expected one of hours"),
-        (("several", "--goal", "hours"), "--goal: expected one partition, found 2: --partition"),
+        (("several", "--goal", "hours"), "--goal: expected one partition, found 3: --partition"),
     ],
     ids=str,
 )

@@ -40,6 +40,7 @@ def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> Non
     assert result.exit_code == 0
     if command not in (("spaces",), ("data",)):
         assert f"orch {' '.join(command)}" in result.output.partition("Example")[2]
+    assert "RANGE" not in result.output
 
 
 def options(command: click.Command) -> list[tuple[str, str]]:
