@@ -155,7 +155,7 @@ def test_another_declaration_is_another_network(networks: Path, tmp_path: Path) 
     second = KnownBackbones(cache).architecture(Form("own:plain")).facts
     assert (first.feature_width, second.feature_width) == (4, 6)
     assert first.name != second.name
-    with pytest.raises(InputError, match=f"expected what search_spaces/networks/plain.toml declares, {second.name}"):
+    with pytest.raises(InputError, match=f"expected {second.name}, as search_spaces/networks/plain.toml declares it"):
         open_backbone(Form(first.name), "none", 0)
 
 

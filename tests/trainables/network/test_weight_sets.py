@@ -134,7 +134,7 @@ def test_networks_under_words_that_say_nothing_are_asked_for(tmp_path: Path) -> 
     torch.save({"state_dict": tensors(1.0, "left.") | tensors(2.0, "right.")}, tmp_path / "w.pth")
     with pytest.raises(InputError) as raised:
         taken(tmp_path / "w.pth")
-    assert "expected one network, found 2 that are timm:net: left, right" in raised.value.message
+    assert "expected one network, found 2 that fit timm:net: left, right" in raised.value.message
     assert raised.value.advice == "Say which: --weights-key left"
     assert taken(tmp_path / "w.pth", "right") == 2.0
     assert file_of(FilePart(tmp_path / "w.pth", "right")).settled().identity.endswith("#state_dict.right")

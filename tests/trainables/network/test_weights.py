@@ -171,7 +171,7 @@ def test_an_address_that_does_not_answer_is_asked_once(silent_hub: SilentHub) ->
     with pytest.raises(InputError, match="could not be reached or has no file") as raised:
         from_address("torchvision:net", f"{silent_hub.address}/net-0123abcd.pth")
     assert silent_hub.asked() == 1
-    assert f"Fetch {silent_hub.address}/net-0123abcd.pth" in raised.value.advice
+    assert f"Download {silent_hub.address}/net-0123abcd.pth" in raised.value.advice
 
 
 def test_a_cached_file_is_taken_without_asking(
