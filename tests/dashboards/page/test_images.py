@@ -127,7 +127,7 @@ def test_images_come_with_numbers_in_place_of_names(tmp_path: Path) -> None:
     assert numbers[test["file"][0]] in page
     assert "file 1" in page
     assert "Files and groups have numbers in place of names" in page
-    assert "Missed by all 3 models that were evaluated: 1 of 20 test images" in page
+    assert "Predicted wrong by all 3 evaluated models: 1 of 20 test images" in page
 
 
 def test_names_alone_give_tables(tmp_path: Path) -> None:

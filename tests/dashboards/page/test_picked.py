@@ -56,7 +56,7 @@ def test_every_configuration_has_its_settings_and_how_it_stands(searched: Undeci
 def test_scores_of_few_epochs_are_told_as_such(path: Path) -> None:
     told = "The search stopped 36 configurations after 3–12 repeats of 4–20 epochs: final scores unknown, no rank."
     assert path.read_text().count(told) >= 3, "beside parallel coordinates, slices and importance"
-    assert path.read_text().count("Results decided what was trained: values near good results") == 1, "importance"
+    assert path.read_text().count("Results decided what was trained, so values near good results") == 1, "importance"
 
 
 def test_a_page_without_the_section_has_no_choice(tmp_path: Path) -> None:

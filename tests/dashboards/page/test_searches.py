@@ -138,5 +138,5 @@ def test_a_search_that_has_decided_nothing_yet_is_told(tmp_path: Path) -> None:
     search = SearchRecord(proposer="grid", partitions=(PARTITION,), configurations=("a",), command="orch search x")
     storage.create(search_file(search.id), search.to_toml())
     assert plain(searches_html(searches_data(summarise(storage, NOW)))) == (
-        "Search orch search x grid: nothing was decided yet."
+        "Search orch search x grid: nothing has been decided yet."
     )

@@ -113,7 +113,7 @@ def test_reports_and_the_page_say_by_what_all_are_compared(tmp_path: Path) -> No
     assert said.as_json()["looked_at"] == FOR_ALL
     assert f"loss ({FOR_ALL})" in status_report(open_study(tmp_path, "slides")).as_text()
     page = render(storage, now=NOW)
-    assert f"of {FOR_ALL}; an epoch is selected by valid or {WORSE}, depending on the configuration." in page
+    assert f"of {FOR_ALL}. An epoch is selected by valid or {WORSE}, depending on the configuration." in page
     chosen = choose(summary, None, None)
     assert chosen.how == f"best mean loss ({FOR_ALL}) over all repeats among 2 configurations"
     named = choose(summary, summary.configurations[1].id, None)
@@ -135,7 +135,7 @@ def test_where_all_are_of_one_kind_their_own_rule_ranks(
     found = select(storage, summary, member.partition, "loss", rounds=0)
     assert found is not None
     assert f"at the selected epochs ({words})" in selection_report(summary, found).as_text()
-    assert f"of {words}; an epoch is selected by {words}." in render(storage, now=NOW)
+    assert f"of {words}. An epoch is selected by {words}." in render(storage, now=NOW)
 
 
 def test_studies_of_different_rules_are_compared_by_valid(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_nothing_is_corrected_for_the_choosing_where_results_decided(tmp_path: P
     assert "orch evaluate slides --nested 5" in text
     assert "Corrected for choosing" not in text
     page = render(desk.storage, now=NOW)
-    assert "No figure is corrected for the choosing: results decided what was trained" in page
+    assert "No figure is corrected for this choice: results decided what was trained" in page
     best = CliRunner().invoke(main, ["best", "slides", "--studies", str(tmp_path), "--json"])
     assert '"bias_corrected": null' in best.stdout
     both = ["compare", "--study", "slides", "--studies", str(tmp_path)]
