@@ -30,8 +30,8 @@ def why_not() -> str:
         from choreographer.browsers.chromium import Chromium
     except ImportError:
         return "Image files need kaleido: pip install 'orch-search[figures]'."
-    found = Chromium.find_browser(skip_local=False)
-    if not found or not Path(found).exists():
+    browser = Chromium.find_browser(skip_local=False)
+    if not browser or not Path(browser).exists():
         return "Image files need an installed Chromium or Chrome: apt install chromium, or set BROWSER_PATH to one."
     return ""
 

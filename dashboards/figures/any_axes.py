@@ -87,8 +87,8 @@ def any_data(source: Source, choice: Choice, asked: Asked) -> pd.DataFrame:
             continue
         values = [shown_value(c, name) if name else "" for name in (asked.facet, asked.line, asked.x)]
         rows.append((*values, score.mean, score.std, score.n, names[member.id]))
-    found = pd.DataFrame(rows, columns=["facet", "line", "x", "mean", "std", "n", "configuration"])
-    return found.sort_values("mean", ascending=is_loss(asked.y), kind="stable", ignore_index=True)
+    data = pd.DataFrame(rows, columns=["facet", "line", "x", "mean", "std", "n", "configuration"])
+    return data.sort_values("mean", ascending=is_loss(asked.y), kind="stable", ignore_index=True)
 
 
 def any_figure(data: pd.DataFrame, asked: Asked) -> Spec:

@@ -46,10 +46,10 @@ def repeats_figure(data: pd.DataFrame, choice: Choice) -> Spec:
     traces: list[Spec] = []
     for split in ("train", "valid"):
         one = strip(data, split)
-        found = [Statistic.of(values) for values in one.by_row]
-        std = np.nan_to_num([statistic.std for statistic in found])
+        statistics = [Statistic.of(values) for values in one.by_row]
+        std = np.nan_to_num([statistic.std for statistic in statistics])
         bar = {"type": "data", "array": std, "thickness": 1.5, "width": 5, "color": INK}
-        mean = np.array([statistic.mean for statistic in found])
+        mean = np.array([statistic.mean for statistic in statistics])
         traces += [
             dots(one, split, choice.score),
             ticks(mean, one.rows, split, choice.score, "mean ± std", error_x=bar),

@@ -64,8 +64,8 @@ class Source:
         """What several figures and choices have in common, made when first asked for by this key."""
         if key not in self._made:
             self._made[key] = made()
-        found: T = self._made[key]
-        return found
+        kept: T = self._made[key]
+        return kept
 
     @cached_property
     def _made(self) -> dict[Hashable, Any]:
@@ -86,20 +86,20 @@ class Source:
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, str], list[ConfigurationSummary]]:
-        found: dict[tuple[str, str], list[ConfigurationSummary]] = {}
+        by_place: dict[tuple[str, str], list[ConfigurationSummary]] = {}
         for member in self.summary.configurations:
-            found.setdefault((member.partition, member.configuration.network.backbone), []).append(member)
-        return found
+            by_place.setdefault((member.partition, member.configuration.network.backbone), []).append(member)
+        return by_place
 
     @cached_property
     def courses(self) -> dict[str, Course]:
         """By id the searches that decided what to train next, the latest first."""
-        summary, found = self.summary, dict[str, Course]()
+        summary, courses = self.summary, dict[str, Course]()
         for search in reversed(summary.searches):
             if budgets := summary.budgets[search.id]:
                 course = course_of(self.storage, search, budgets[-1], summary.decisions[search.id])
-                found |= {search.id: course} if course is not None else {}
-        return found
+                courses |= {search.id: course} if course is not None else {}
+        return courses
 
     @cached_property
     def mistakes(self) -> MistakesRecord | None:
@@ -209,8 +209,8 @@ def backbones(members: Iterable[ConfigurationSummary]) -> list[str]:
 
 def best_of_each(members: Iterable[ConfigurationSummary], *names: str) -> list[ConfigurationSummary]:
     """The first-ranked member for every value of the named settings ("backbone", "strategy" …), best first."""
-    found: dict[tuple[Any, ...], ConfigurationSummary] = {}
+    best: dict[tuple[Any, ...], ConfigurationSummary] = {}
     for member in members:
         if member.rank is not None:
-            found.setdefault(tuple(member.configuration.column(name) for name in names), member)
-    return list(found.values())
+            best.setdefault(tuple(member.configuration.column(name) for name in names), member)
+    return list(best.values())

@@ -51,12 +51,12 @@ def cost_data(source: Source, choice: Choice) -> pd.DataFrame:
     parameters). on_front: nothing else is as good in both and better in one. chance: of being there when repeats are
     drawn anew, see `orchestrator.statistics.pareto`.
     """
-    found = front(source.summary, source.members(choice), choice.score, _named(source.summary, choice))
+    weighed = front(source.summary, source.members(choice), choice.score, _named(source.summary, choice))
     rows = []
-    columns = (found.members, found.values, found.errors, found.is_there, found.chances)
+    columns = (weighed.members, weighed.values, weighed.errors, weighed.is_there, weighed.chances)
     for member, pair, error, is_there, chance in zip(*columns, strict=True):
         (mean, cost), title = pair.mean(axis=0), source.names[member.id]
-        own = [title, member.id, len(pair), mean, error[0], found.goal, cost, error[1], bool(is_there), float(chance)]
+        own = [title, member.id, len(pair), mean, error[0], weighed.goal, cost, error[1], bool(is_there), float(chance)]
         rows.append(own)
     return pd.DataFrame(rows, columns=COLUMNS)
 

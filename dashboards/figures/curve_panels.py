@@ -109,12 +109,12 @@ def curve_panels(source: Source, choice: Choice) -> list[Placed]:
 def placed(panels: Iterable[tuple[ConfigurationSummary, Panel | None]], choice: Choice) -> list[Placed]:
     """The panels that there are of a facet's members, row by row."""
     rows, columns = choice.pair
-    found = (
+    known = (
         Placed(shown_value(member.configuration, rows), shown_value(member.configuration, columns), panel)
         for member, panel in panels
         if panel
     )
-    return sorted(found, key=lambda one: (by_size(rows, one.row), by_size(columns, one.column)))
+    return sorted(known, key=lambda one: (by_size(rows, one.row), by_size(columns, one.column)))
 
 
 def panel_of(member: ConfigurationSummary, score: str) -> Panel | None:

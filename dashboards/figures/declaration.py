@@ -199,13 +199,13 @@ class Figure:
         controls = self.page.controls
         if not controls:
             return {"only": replace(place, score=self.scores[0] if self.scores else selection_of(summary, place))}
-        found = {}
+        choices = {}
         for values in product(*(one.options_of(summary) for one in controls)):
             chosen: dict[str, Any] = {one.sets: value for one, value in zip(controls, values, strict=True)}
             for reach in self.reaches:
                 key = "|".join((*values, reach) if len(self.reaches) > 1 else values)
-                found[key] = replace(place, reach=reach, **chosen)
-        return found
+                choices[key] = replace(place, reach=reach, **chosen)
+        return choices
 
 
 def _places(summary: Summary, per: Per, pair: Pair) -> list[Choice]:
@@ -216,15 +216,15 @@ def _places(summary: Summary, per: Per, pair: Pair) -> list[Choice]:
         return [Choice(search=one.id) for one in summary.searches[::-1] if has_chosen(one, decisions[one.id])] or [
             Choice()
         ]
-    found = [Choice(partition) for partition in partitions_of(summary)]
+    places = [Choice(partition) for partition in partitions_of(summary)]
     if per is Per.PARTITION:
-        return found
-    found = [replace(place, backbone=name) for place in found for name in backbones(place.members(summary))]
+        return places
+    places = [replace(place, backbone=name) for place in places for name in backbones(place.members(summary))]
     if per is Per.BACKBONE:
-        return found
-    members = [place.members(summary) for place in found]
+        return places
+    members = [place.members(summary) for place in places]
     return [
         replace(place, pair=pair, facet=facet)
-        for place, mine in zip(found, members, strict=True)
+        for place, mine in zip(places, members, strict=True)
         for facet in facets_of(mine, pair, names_of_facets(mine))
     ]

@@ -43,17 +43,17 @@ def difference_data(source: Source, choice: Choice) -> pd.DataFrame:
         own = list(member.with_result)
         scores[row, own], diverged[row, own] = _values(member), member.did_diverge
     metric = ranked[0].configuration.selection.metric
-    found = set_of(ranked, scores, not is_loss(metric), diverged)
+    compared = set_of(ranked, scores, not is_loss(metric), diverged)
     rows = []
     for place, member in enumerate(ranked):
         settings = member.configuration
         rows.append(
             (member.rank, *member.depth, settings.network.backbone, rates_text(settings), member.others, metric,
-             found.mean[place], found.difference[place], found.low[place], found.high[place], int(found.n[place]),
-             found.p[place], standing_words(found, place), notes(found, place))
+             compared.mean[place], compared.difference[place], compared.low[place], compared.high[place],
+             int(compared.n[place]), compared.p[place], standing_words(compared, place), notes(compared, place))
         )  # fmt: skip
     data = pd.DataFrame(rows, columns=COLUMNS)
-    data.attrs["said"] = set_words(found, ranked)
+    data.attrs["said"] = set_words(compared, ranked)
     return data
 
 

@@ -11,14 +11,16 @@ from orchestrator.results.stored_data import read_table
 
 def evaluations(source: Source, choice: Choice) -> list[EvaluationRecord]:
     """Those on the chosen partition, the first look first."""
-    found = read_evaluations(source.storage)
-    return [record for record in found if choice.partition in ("", record.partition)]
+    records = read_evaluations(source.storage)
+    return [record for record in records if choice.partition in ("", record.partition)]
 
 
 def newest(source: Source, choice: Choice) -> EvaluationRecord | None:
     """The one that figures show: of the last look at the study's own test split, else at other images."""
-    found = sorted(evaluations(source, choice), key=lambda record: (not record.external, record.number, record.created))
-    return found[-1] if found else None
+    records = sorted(
+        evaluations(source, choice), key=lambda record: (not record.external, record.number, record.created)
+    )
+    return records[-1] if records else None
 
 
 def chances_of(source: Source, record: EvaluationRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

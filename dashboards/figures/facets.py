@@ -85,15 +85,15 @@ def facets_of(
     """The members of each facet in their order; of members of one backbone and partition. names: `names_of_facets`."""
     free = [name for name in names if name not in pair]
     used: Counter[tuple[Any, ...]] = Counter()
-    found: dict[tuple[tuple[Any, ...], int], list[ConfigurationSummary]] = {}
+    members_of: dict[tuple[tuple[Any, ...], int], list[ConfigurationSummary]] = {}
     for member in members:
         values = tuple(shown_value(member.configuration, name) for name in free)
         place = (*values, *(shown_value(member.configuration, name) for name in pair))
-        found.setdefault((values, used[place]), []).append(member)
+        members_of.setdefault((values, used[place]), []).append(member)
         used[place] += 1
     facets = {}
-    for values, number in sorted(found, key=lambda key: ([*map(by_size, free, key[0])], key[1])):
-        here, mine = dict(zip(free, values, strict=True)), found[values, number]
+    for values, number in sorted(members_of, key=lambda key: ([*map(by_size, free, key[0])], key[1])):
+        here, mine = dict(zip(free, values, strict=True)), members_of[values, number]
         facets[Facet(tuple(here.items()), ", ".join(_words(here, mine, members)), number)] = mine
     return facets
 
@@ -115,8 +115,8 @@ def _words(
     beside = dict(values)
     if all(name in values for name in _DEPTH):
         u, n = (0 if value == NOT_TRIED else value for value in map(beside.pop, _DEPTH))
-        found = {member.configuration.strategy for member in mine}
-        yield depth_text((" or ".join(name for name in PRESETS if name in found), n, u))
+        strategies = {member.configuration.strategy for member in mine}
+        yield depth_text((" or ".join(name for name in PRESETS if name in strategies), n, u))
     for name, value in beside.items():
         one = by_column()[name]
         if name in _DEPTH and not any(member.configuration.column(name) for member in every):

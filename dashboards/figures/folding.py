@@ -24,8 +24,8 @@ def unfolded(spec: Spec) -> Spec:
 
 
 def _merged(common: Spec, own: Spec) -> Spec:
-    found: dict[str, Any] = common | own
+    folded: dict[str, Any] = common | own
     for name in common.keys() & own.keys():
         if isinstance(common[name], dict):
-            found[name] = _merged(common[name], own[name])
-    return found
+            folded[name] = _merged(common[name], own[name])
+    return folded

@@ -68,7 +68,7 @@ def heat_data(source: Source, choice: Choice) -> pd.DataFrame:
 def heat_points(source: Source, choice: Choice) -> dict[Facet, list[Point]]:
     """The points of every facet of a backbone."""
     rows, columns = choice.pair
-    found = {}
+    points_of = {}
     for facet, members in source.facets(choice).items():
         points = []
         for member in members:
@@ -78,8 +78,8 @@ def heat_points(source: Source, choice: Choice) -> dict[Facet, list[Point]]:
             points.append(
                 Point(shown_value(c, rows), shown_value(c, columns), mean, std, n, member.counting, c.strategy)
             )
-        found[facet] = sorted(points, key=lambda point: (by_size(rows, point.row), by_size(columns, point.column)))
-    return found
+        points_of[facet] = sorted(points, key=lambda point: (by_size(rows, point.row), by_size(columns, point.column)))
+    return points_of
 
 
 class Scale(NamedTuple):

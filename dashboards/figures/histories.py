@@ -64,9 +64,9 @@ class Histories:
         if member.selected_epochs is None:
             return []
         first = self._first[member.partition, member.id] + member.screened
-        found = []
+        singles = []
         for place, repeat in enumerate(member.with_result):
             at = slice(int(self._start[first + place]), int(self._start[first + place + 1]))
             selected = int(member.selected_epochs.values[place])
-            found.append(Single(repeat, selected, self._loss[at], self._hits[at], self._images[first + place]))
-        return found
+            singles.append(Single(repeat, selected, self._loss[at], self._hits[at], self._images[first + place]))
+        return singles

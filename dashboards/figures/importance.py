@@ -60,13 +60,13 @@ def importance_of(data: pd.DataFrame, scores: Sequence[Floats], seed: int) -> pd
         codes = [coded(part[name].tolist(), pd.api.types.is_numeric_dtype(part[name])) for name in beside]
         if not beside:
             continue
-        found = importances(np.stack(codes, axis=1), [scores[place] for place in np.flatnonzero(mask).tolist()], seed)
-        alone, shuffled = found.alone, found.shuffled
-        ends = alone - _WITHIN * found.alone_error, alone + _WITHIN * found.alone_error
-        around = shuffled - _WITHIN * found.shuffled_error, shuffled + _WITHIN * found.shuffled_error
+        judged = importances(np.stack(codes, axis=1), [scores[place] for place in np.flatnonzero(mask).tolist()], seed)
+        alone, shuffled = judged.alone, judged.shuffled
+        ends = alone - _WITHIN * judged.alone_error, alone + _WITHIN * judged.alone_error
+        around = shuffled - _WITHIN * judged.shuffled_error, shuffled + _WITHIN * judged.shuffled_error
         estimates = np.stack([alone, *np.clip(ends, 0, 1), shuffled, *around], axis=1).tolist()
         rows += [
-            (NAMES[name], len(part), *own, found.predicted)
+            (NAMES[name], len(part), *own, judged.predicted)
             for name, own in zip(beside, estimates, strict=True)
             if np.array_equal(there[name], mask)
         ]

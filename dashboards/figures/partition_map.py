@@ -34,8 +34,8 @@ def map_data(source: Source, choice: Choice) -> pd.DataFrame:
     manifest = read_table(source.storage, places.MANIFEST, _OF_IMAGES)
     if manifest is None or not made:
         return pd.DataFrame(columns=COLUMNS)
-    found = candidate_data(manifest.to_pandas(), made)
-    return found if found["is_chosen"].any() else found.iloc[:0]
+    candidates = candidate_data(manifest.to_pandas(), made)
+    return candidates if candidates["is_chosen"].any() else candidates.iloc[:0]
 
 
 def map_figure(data: pd.DataFrame, choice: Choice) -> Spec:
@@ -128,10 +128,10 @@ def _cells(part: pd.DataFrame, most: float) -> Spec:
     words: list[list[str]] = []
     tops = [0.0]
     for mu, row in part.groupby("mu_to", sort=True):
-        found = np.searchsorted(row["epsilon_from"].to_numpy(dtype=float), edges + 1e-9, side="right") - 1
+        rows_at = np.searchsorted(row["epsilon_from"].to_numpy(dtype=float), edges + 1e-9, side="right") - 1
         told = [_words(one) for one in row.to_dict("records")]
-        z.append(row["distance"].to_numpy(dtype=float)[found].tolist())
-        words.append([told[place] for place in found])
+        z.append(row["distance"].to_numpy(dtype=float)[rows_at].tolist())
+        words.append([told[place] for place in rows_at])
         tops.append(float(str(mu)))
     return {"x": [*edges.tolist(), most], "y": tops, "z": z, "text": words}
 

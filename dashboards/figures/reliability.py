@@ -20,10 +20,10 @@ def reliability_data(source: Source, choice: Choice) -> pd.DataFrame:
     """
     columns = ["low", "high", "confidence", "accuracy", "predictions"]
     record = newest(source, choice)
-    found = chances_of(source, record) if record is not None else None
-    if found is None:
+    predictions = chances_of(source, record) if record is not None else None
+    if predictions is None:
         return pd.DataFrame(columns=columns)
-    chances, truth, _ = found
+    chances, truth, _ = predictions
     sure, right = chances.max(axis=1), chances.argmax(axis=1) == truth
     place = np.minimum((sure * BINS).astype(int), BINS - 1)
     rows = [

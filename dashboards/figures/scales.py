@@ -101,8 +101,8 @@ def _round_by_logarithm(low: float, high: float) -> Floats:
     """Powers of ten between two numbers, or with fewer than three of them 1, 2 and 5 times each."""
     exponents = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
     for factors in ((1,), (1, 2, 5)):
-        found = [factor * 10.0**exponent for exponent in exponents for factor in factors]
-        inside = np.array([value for value in found if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)])
+        round_numbers = [factor * 10.0**exponent for exponent in exponents for factor in factors]
+        inside = np.array([value for value in round_numbers if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)])
         if len(inside) > 2:
             break
     return inside[:: max(1, -(-len(inside) // _MOST_TICKS))]

@@ -35,15 +35,15 @@ def varying_settings(members: Sequence[ConfigurationSummary]) -> list[str]:
 
     Such a one takes no two values beside one of the other's.
     """
-    found = []
+    varying = []
     for name in NAMES:
         one = by_column()[name]
         mine = [member.configuration for member in members if member.configuration.matters(one)]
         deciding = [condition.path for condition in one.setting.conditions]
         pairs = {(*map(c.value, deciding), c.column(name)) for c in mine}
         if len(pairs) > len({pair[:-1] for pair in pairs}):
-            found.append(name)
-    return found
+            varying.append(name)
+    return varying
 
 
 def off_grid(members: Sequence[ConfigurationSummary]) -> list[ConfigurationSummary]:
@@ -52,15 +52,15 @@ def off_grid(members: Sequence[ConfigurationSummary]) -> list[ConfigurationSumma
     They do where only their own settings vary and a strategy fills its grid: as many different points as the product
     of its numbers of values. Whatever was asked for counts, with or without a result.
     """
-    found: list[ConfigurationSummary] = []
+    members_off_grid: list[ConfigurationSummary] = []
     for strategy in dict.fromkeys(member.configuration.strategy for member in members):
         part = [member for member in members if member.configuration.strategy == strategy]
         names = varying_settings(part)
         points = {tuple(tried(member.configuration, name) for name in names) for member in part}
         whole = math.prod(len({point[place] for point in points}) for place in range(len(names)))
         if len(names) >= LEAST_SETTINGS and (len(points) < whole or not _ON_HEAT_MAPS.issuperset(names)):
-            found += part
-    return found
+            members_off_grid += part
+    return members_off_grid
 
 
 def search_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -115,13 +115,13 @@ def settings_of(data: pd.DataFrame) -> list[str]:
 
 def row_words(data: pd.DataFrame, score: str) -> list[str]:
     names = settings_of(data)
-    found = []
+    hovers = []
     for row in data.to_dict("records"):
         there = [name for name in names if not pd.isna(row[name])]
         settings = "<br>".join(f"{NAMES[name]} {plot_text(_shown(row[name]))}" for name in there)
         std = f" ± {row['std']:.4f}" if math.isfinite(row["std"]) else ""
-        found.append(f"{settings}<br>valid {score.lower()} {row['mean']:.4f}{std}, n = {row['n']}")
-    return found
+        hovers.append(f"{settings}<br>valid {score.lower()} {row['mean']:.4f}{std}, n = {row['n']}")
+    return hovers
 
 
 def _shown(value: Any) -> str:

@@ -51,14 +51,14 @@ def singles_payload(source: Source, members: Sequence[ConfigurationSummary]) -> 
     for accuracies how many of the split's images were predicted right, which is exact; train, then valid.
     """
     panels: list[dict[str, Any]] = []
-    found: list[Single] = []
+    every: list[Single] = []
     for member in sorted(
         members,
         key=lambda m: (m.depth[2], m.depth[1], m.configuration.optimiser.lr, m.configuration.optimiser.batch_size),
     ):
         singles = source.histories.of(member)
         if singles:
-            found += singles
+            every += singles
             panels.append(
                 {
                     "name": whole_name(member),
@@ -68,8 +68,8 @@ def singles_payload(source: Source, members: Sequence[ConfigurationSummary]) -> 
                     "images": singles[0].images.tolist(),
                 }
             )
-    loss = np.concatenate([single.loss for single in found] or [np.zeros((0, 2))]).T.copy()
-    hits = np.concatenate([single.hits.astype(float) for single in found] or [np.zeros((0, 2))]).T.copy()
+    loss = np.concatenate([single.loss for single in every] or [np.zeros((0, 2))]).T.copy()
+    hits = np.concatenate([single.hits.astype(float) for single in every] or [np.zeros((0, 2))]).T.copy()
     return {"template": _template(), "columns": COLUMNS[1:], "panels": panels, "loss": [*loss], "hits": [*hits]}
 
 

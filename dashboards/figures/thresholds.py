@@ -25,10 +25,10 @@ def threshold_data(source: Source, choice: Choice, curve: str) -> pd.DataFrame:
     """
     columns = ["class", "kind", "x", "y", "std", "repeats"]
     record = newest(source, choice)
-    found = chances_of(source, record) if record is not None else None
-    if record is None or found is None:
+    predictions = chances_of(source, record) if record is not None else None
+    if record is None or predictions is None:
         return pd.DataFrame(columns=columns)
-    chances, truth, repeat = found
+    chances, truth, repeat = predictions
     blocks = []
     for place, name in enumerate(record.classes):
         if len(record.classes) == 2 and place == 0:
@@ -77,8 +77,8 @@ def _line(score: np.ndarray, positive: np.ndarray, curve: str) -> np.ndarray | N
     precision = true / (true + false)
     # the precision at a recall is the best at that recall or more
     best = np.maximum.accumulate(precision[::-1])[::-1]
-    found: np.ndarray = best[np.minimum(np.searchsorted(recall, GRID - 1e-12), len(best) - 1)]
-    return found
+    precisions: np.ndarray = best[np.minimum(np.searchsorted(recall, GRID - 1e-12), len(best) - 1)]
+    return precisions
 
 
 def threshold_figure(data: pd.DataFrame, choice: Choice, curve: str) -> Spec:

@@ -31,15 +31,15 @@ def _histograms(source: Source, choice: Choice, scores: tuple[Metric, ...]) -> p
             split: np.concatenate([s.values for m in members if (s := m.untrained(score, split))] or [np.zeros(0)])
             for split in ("train", "valid")
         }
-        values = {split: found[np.isfinite(found)] for split, found in values.items()}
+        values = {split: numbers[np.isfinite(numbers)] for split, numbers in values.items()}
         together = np.concatenate(list(values.values()))
         if not len(together):
             continue
         # a few heads start far away: the bins span what lies between the outermost hundredths
         low, high = np.quantile(together, [0.005, 0.995])
         edges = np.linspace(*ends(float(low), float(high)), BINS + 1)
-        for split, found in values.items():
-            counts, _ = np.histogram(found.clip(edges[0], edges[-1]), edges)
+        for split, numbers in values.items():
+            counts, _ = np.histogram(numbers.clip(edges[0], edges[-1]), edges)
             blocks.append(
                 pd.DataFrame({"score": score, "split": split, "low": edges[:-1], "high": edges[1:], "repeats": counts})
             )

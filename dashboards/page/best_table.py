@@ -62,8 +62,8 @@ def interval(statistic: Statistic | None) -> str:
     """The 95 % interval (Student's t) of the mean over repeats; a dash where there are fewer than two."""
     if statistic is None:
         return "–"
-    found = difference_intervals(statistic.values[None])
-    return f"{number(found.low[0])} to {number(found.high[0])}" if math.isfinite(found.low[0]) else "–"
+    bounds = difference_intervals(statistic.values[None])
+    return f"{number(bounds.low[0])} to {number(bounds.high[0])}" if math.isfinite(bounds.low[0]) else "–"
 
 
 def best_table(data: pd.DataFrame, selections: Collection[Metric], kind: str = "") -> str:

@@ -35,11 +35,11 @@ class Variant:
 
         Settings stay as they are: packed with those of others, a learning rate of 1.2e-5 beside 0.1 would be 1e-5.
         """
-        found = {
+        columns = {
             str(name): values.to_numpy() if values.dtype.kind == "f" and name not in by_column() else values.tolist()
             for name, values in data.items()
         }
-        shown = {name: values for name, values in found.items() if not (len(values) and isinstance(values[0], tuple))}
+        shown = {name: values for name, values in columns.items() if not (len(values) and isinstance(values[0], tuple))}
         return cls(spec, label, list(shown), list(shown.values()))
 
 

@@ -29,9 +29,9 @@ def curve_grid(figure: Figure, source: Source, choice: Choice, charts: Charts) -
     for place, pair in enumerate(source.pairs):
         facets[pair] = {}
         for number, facet in _best_first(source, replace(choice, pair=pair)):
-            found = _variants(figure, source, replace(choice, pair=pair, facet=facet), panels)
-            if found:
-                variants |= {f"{place}|{number}|{value}": one for value, one in found.items()}
+            drawn = _variants(figure, source, replace(choice, pair=pair, facet=facet), panels)
+            if drawn:
+                variants |= {f"{place}|{number}|{value}": one for value, one in drawn.items()}
                 facets[pair][str(number)] = facet
     if not variants:
         sentence = figure.page.absent(source, choice) if figure.page.absent else ""
@@ -69,11 +69,11 @@ def _best_first(source: Source, choice: Choice) -> list[tuple[int, Facet]]:
 
 def _variants(figure: Figure, source: Source, choice: Choice, panels: Panels) -> dict[str, Variant]:
     """The figures in short, without their bands: the page's script draws them from the lines."""
-    found = {}
+    variants = {}
     for value, one in figure.variants(source.summary, choice).items():
         scores = ON_TWO_AXES if one.score == BOTH else (one.score,)
         every = [(m, panels[m.id, score]) for score in scores for m in source.members(choice)]
         if shown := curve_panels.placed(every, choice):
             label = curves.curve_label(len({place.panel.name for place in shown}), one)
-            found[value] = Variant(curves.panels_figure(shown, choice.pair), label, _COLUMNS, None)
-    return found
+            variants[value] = Variant(curves.panels_figure(shown, choice.pair), label, _COLUMNS, None)
+    return variants

@@ -25,10 +25,10 @@ def leak_data(answer: Mapping[str, Any]) -> pd.DataFrame:
     answer: what `orch data leak --json` says.
     """
     rows = [
-        (found["experiment"], found["name"], split, epoch, loss, np.nan if std is None else std, found["repeats"])
-        for found in answer["experiments"]
-        for split in found["mean_loss"]
-        for epoch, (loss, std) in enumerate(zip(found["mean_loss"][split], found["std_loss"][split], strict=True))
+        (one["experiment"], one["name"], split, epoch, loss, np.nan if std is None else std, one["repeats"])
+        for one in answer["experiments"]
+        for split in one["mean_loss"]
+        for epoch, (loss, std) in enumerate(zip(one["mean_loss"][split], one["std_loss"][split], strict=True))
     ]
     return pd.DataFrame(rows, columns=["experiment", "name", "split", "epoch", "loss", "std", "n"])
 
@@ -113,7 +113,7 @@ def _traces(line: pd.DataFrame, split: str, name: str, number: str, first: bool)
     colour, band, dash = SPLIT_COLOURS.get(split, _HELD_BACK)
     epoch, loss, std = (line[column].to_numpy() for column in ("epoch", "loss", "std"))
     place = {"type": "scatter", "xaxis": f"x{number}", "yaxis": f"y{number}", "legendgroup": split}
-    found: list[Spec] = []
+    traces: list[Spec] = []
     if np.isfinite(std).all():
         around = {
             "x": np.concatenate([epoch, epoch[::-1]]).tolist(),
@@ -125,7 +125,7 @@ def _traces(line: pd.DataFrame, split: str, name: str, number: str, first: bool)
             "hoverinfo": "skip",
             "showlegend": False,
         }
-        found.append({**place, **around})
+        traces.append({**place, **around})
     hover = f"{name}, epoch %{{x}}: %{{y:.3f}}<extra></extra>"
     curve = {
         "x": epoch.tolist(),
@@ -133,5 +133,5 @@ def _traces(line: pd.DataFrame, split: str, name: str, number: str, first: bool)
         "mode": "lines",
         "line": {"color": colour, "dash": dash, "width": 2},
     }
-    found.append({**place, **curve, "name": name, "showlegend": first, "hovertemplate": hover})
-    return found
+    traces.append({**place, **curve, "name": name, "showlegend": first, "hovertemplate": hover})
+    return traces

@@ -64,14 +64,14 @@ def worst(data: pd.DataFrame) -> pd.DataFrame:
     return wrong.sort_values(["probability", "file"], ignore_index=True)
 
 
-def missed(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def missed(predictions: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Images that no repeat of any evaluation gets right; of those that all evaluations hold, as the last one has them.
 
-    found: `prediction_data` of one or more evaluations.
+    predictions: `prediction_data` of one or more evaluations.
     """
-    if not found:
+    if not predictions:
         return pd.DataFrame(columns=COLUMNS)
-    kept = found[-1][found[-1]["right"] == 0]
-    for data in found[:-1]:
+    kept = predictions[-1][predictions[-1]["right"] == 0]
+    for data in predictions[:-1]:
         kept = kept[kept["file"].isin(data.loc[data["right"] == 0, "file"])]
     return kept.sort_values(["probability", "file"], ignore_index=True)

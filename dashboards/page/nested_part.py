@@ -30,8 +30,8 @@ def closed(records: Sequence[NestedRecord]) -> str:
 
 def nested_evaluations(records: Sequence[NestedRecord], partition: str) -> str:
     """Those of the partition, the newest first; "" where there are none."""
-    found = [one for one in records if partition in ("", one.partition)]
-    return "".join(_nested(one) for one in found[::-1][:_SHOWN])
+    shown = [one for one in records if partition in ("", one.partition)]
+    return "".join(_nested(one) for one in shown[::-1][:_SHOWN])
 
 
 def _nested(record: NestedRecord) -> str:

@@ -104,8 +104,8 @@ def document(title: str, body: str, charts: Charts, more_style: str = "", holds:
 
 def held(page: bytes) -> tuple[str, ...]:
     """Of HOLDS what a page was written with."""
-    found = re.search(rb'<meta name="%s" content="([a-z ]*)">' % _HOLDS_NAME.encode(), page)
-    return tuple(found[1].decode().split()) if found else ()
+    named = re.search(rb'<meta name="%s" content="([a-z ]*)">' % _HOLDS_NAME.encode(), page)
+    return tuple(named[1].decode().split()) if named else ()
 
 
 @cache

@@ -91,9 +91,9 @@ def put_together(parts: Parts, nonce: str, before: str, around: tuple[str, str],
     """
     tag = f'<script nonce="{nonce}">'
     body, seen = list[str](), 0
-    for found in _TAG.finditer(parts.frame):
-        body += [parts.frame[seen : found.end()], _content(parts, found["section"])]
-        seen = found.end()
+    for opening in _TAG.finditer(parts.frame):
+        body += [parts.frame[seen : opening.end()], _content(parts, opening["section"])]
+        seen = opening.end()
     data = [piece for element in parts.data.values() for piece in ("\n", element)]
     libraries = [piece for library in parts.libraries for piece in (f"\n{tag}", library, "</script>")]
     return [
@@ -111,19 +111,19 @@ def put_together(parts: Parts, nonce: str, before: str, around: tuple[str, str],
 def _tokens(html: str, at: int, end: int) -> Iterator[tuple[str, str]]:
     """("text", …), ("opens", tag), ("closes", tag) of outermost sections, and ("script", attributes>content)."""
     depth, seen = 0, at
-    while (found := _TAG.search(html, at, end)) is not None:
-        at = found.end()
-        if found["script"] is not None:
-            yield "text", html[seen : found.start()]
+    while (tag := _TAG.search(html, at, end)) is not None:
+        at = tag.end()
+        if tag["script"] is not None:
+            yield "text", html[seen : tag.start()]
             closing = html.index("</script>", at)
-            yield "script", f"{found['script']}>{html[at:closing]}"
+            yield "script", f"{tag['script']}>{html[at:closing]}"
             seen = at = closing + len("</script>")
             continue
-        outermost = depth == (0 if found["section"] is not None else 1)
-        depth += 1 if found["section"] is not None else -1
+        outermost = depth == (0 if tag["section"] is not None else 1)
+        depth += 1 if tag["section"] is not None else -1
         if outermost:
-            yield "text", html[seen : found.start()]
-            yield ("opens" if depth else "closes"), found[0]
+            yield "text", html[seen : tag.start()]
+            yield ("opens" if depth else "closes"), tag[0]
             seen = at
     yield "text", html[seen:end]
 
@@ -133,10 +133,10 @@ def _content(parts: Parts, attributes: str | None) -> str:
 
 
 def _identity(attributes: str) -> str:
-    found = _IDENTITY.search(attributes)
-    if found is None:
+    identity = _IDENTITY.search(attributes)
+    if identity is None:
         raise ValueError(f"expected an id in {attributes[:80]!r}")
-    return found[1]
+    return identity[1]
 
 
 def _names(texts: list[str], data: dict[str, tuple[str, str]]) -> dict[str, str]:
@@ -146,4 +146,4 @@ def _names(texts: list[str], data: dict[str, tuple[str, str]]) -> dict[str, str]
 
 
 def _renamed(text: str, named: dict[str, str]) -> str:
-    return _REFERENCE.sub(lambda found: f'="{named.get(found[1], found[1])}"', text)
+    return _REFERENCE.sub(lambda reference: f'="{named.get(reference[1], reference[1])}"', text)

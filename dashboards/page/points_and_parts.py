@@ -10,8 +10,8 @@ from dashboards.page.score_cells import NAMES, Cells
 from orchestrator.evaluation.record import ClassScores, OperatingPoint, Score, Subgroup
 
 
-def operating_points(found: Sequence[tuple[str, OperatingPoint]], cells: Cells) -> str:
-    """found: whose each is, "" where all are of one; "" where there are none."""
+def operating_points(points: Sequence[tuple[str, OperatingPoint]], cells: Cells) -> str:
+    """points: whose each is, "" where all are of one; "" where there are none."""
     names = ("sensitivity", "specificity", "ppv", "npv")
     rows = [
         [
@@ -19,13 +19,13 @@ def operating_points(found: Sequence[tuple[str, OperatingPoint]], cells: Cells) 
             ", ".join(f"{name} {value:.3f}" for name, value in point.valid.items()),
             *(cells.of(point.scores.get(name)) for name in names),
         ]
-        for who, point in found
+        for who, point in points
     ]
     columns = ["Operating point", "On validation, where it was chosen", *(NAMES[name] for name in names)]
     return table(columns, rows, "Operating points on the test images", "cards") if rows else ""
 
 
-def subgroups(found: Sequence[tuple[str, Subgroup]], cells: Cells, album: Album) -> str:
+def subgroups(parts: Sequence[tuple[str, Subgroup]], cells: Cells, album: Album) -> str:
     """As `operating_points`. album: names of groups are numbers, unless it shows names."""
     rows = [
         [
@@ -35,7 +35,7 @@ def subgroups(found: Sequence[tuple[str, Subgroup]], cells: Cells, album: Album)
             *_overall(one.overall, cells),
             _worst(one.classes),
         ]
-        for who, one in found
+        for who, one in parts
     ]
     columns = ["Subgroup", "Images", "Groups", "Accuracy", "Balanced accuracy", "Lowest sensitivity"]
     return table(columns, rows, "Test scores by subgroup", "cards") if rows else ""

@@ -20,24 +20,24 @@ from orchestrator.results.reference_mode import reference_note
 
 def section_data(source: Source, partition: str, charts: Charts, album: Album, most: int) -> str:
     """Flow from files to splits, classes by split before and after balancing, groups per split; `most` samples."""
-    found = dataset.flow(source, partition)
-    if found is None:
+    counts = dataset.flow(source, partition)
+    if counts is None:
         return nothing("This study holds no list of its images.")
     group = source.summary.study.group_meaning
     steps = []
-    unused = sum(found.refused.values())
+    unused = sum(counts.refused.values())
     if unused:
-        why = "; ".join(f"{reason}: {count}" for reason, count in found.refused.items())
-        steps.append(("Files", f"{found.images + unused:,} listed"))
+        why = "; ".join(f"{reason}: {count}" for reason, count in counts.refused.items())
+        steps.append(("Files", f"{counts.images + unused:,} listed"))
         steps.append(("Refused", f"{unused:,} ({why})"))
-    steps.append(("Images", images_in(found.images, found.groups, group, "used image")))
+    steps.append(("Images", images_in(counts.images, counts.groups, group, "used image")))
     if said := reference_note(entry.configuration for entry in source.summary.configurations):
         steps.append(("Standardised", said))
-    steps += [(name.capitalize(), of_groups(images, groups)) for name, (groups, images) in found.by_split.items()]
+    steps += [(name.capitalize(), of_groups(images, groups)) for name, (groups, images) in counts.by_split.items()]
     flow = "".join(f"<li><b>{text(name)}</b> {text(words)}</li>" for name, words in steps)
     parts = [f'<h3>From files to splits</h3><ol class="flow">{flow}</ol>']
-    if found.cut_off is not None:  # of area, so no step in which images go
-        parts.append(nothing(f"{found.cut_off}."))
+    if counts.cut_off is not None:  # of area, so no step in which images go
+        parts.append(nothing(f"{counts.cut_off}."))
     parts += [nothing(told) for told in read_notes(source.storage)]
     parts.append(section_figures("data", source, Choice(partition), charts, Per.PARTITION))
     opened = opened_files(source, partition) if album.shown.images else set()

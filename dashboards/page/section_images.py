@@ -92,15 +92,15 @@ def refused(source: Source, album: Album) -> str:
     pictures = ""
     if album.shown.images and album.is_here:
         shown = [(file, album.source(file)) for file in files[:REFUSED]]
-        readable = [file for file, found in shown if found][:REFUSED_SHOWN]
+        readable = [file for file, thumbnail in shown if thumbnail][:REFUSED_SHOWN]
         pictures = strip(album, [(file, "refused image", [called[file]]) for file in readable])
     sentence = f"These files are in no split and are not counted anywhere else on this page.{more}"
     return f"<h3>Refused files</h3>{reading(sentence)}{pictures if pictures.count('<li>') else ''}{listed}"
 
 
-def test_images(source: Source, album: Album, found: Sequence[EvaluationRecord]) -> str:
+def test_images(source: Source, album: Album, records: Sequence[EvaluationRecord]) -> str:
     """A strip with truth and prediction, the worst mistakes, and the images that every evaluated model misses."""
-    own = [record for record in found if not record.external]
+    own = [record for record in records if not record.external]
     if not album.shown.something or not own:
         return ""
     title = "<h3>Test images</h3>"

@@ -23,23 +23,23 @@ from orchestrator.results.names import counted
 
 def test_section(source: Source, partition: str, charts: Charts, album: Album) -> str:
     """Closed until `orch evaluate` has opened it; then scores with intervals, per class, figures, subgroups, looks."""
-    found = evaluations(source, Choice(partition))
+    evaluated = evaluations(source, Choice(partition))
     records = read_nested(source.storage)
     nested = nested_evaluations(records, partition)
-    if not found:
+    if not evaluated:
         return closed(records) + nested
-    parts = [_looks(found)]
-    parts += [_record(record, album) for record in found[::-1][:3]]
+    parts = [_looks(evaluated)]
+    parts += [_record(record, album) for record in evaluated[::-1][:3]]
     figures = section_figures("test", source, Choice(partition), charts, Per.PARTITION)
-    drawn = newest(source, Choice(partition)) if len(found) > 1 else None
+    drawn = newest(source, Choice(partition)) if len(evaluated) > 1 else None
     which = f"<h3>Figures of look {drawn.number}: {text(_title(drawn))}</h3>" if drawn else ""
     parts.append(ensembles_tested(source, partition, album))
-    return "".join(parts) + nested + which + figures + test_images(source, album, found)
+    return "".join(parts) + nested + which + figures + test_images(source, album, evaluated)
 
 
-def _looks(found: list[EvaluationRecord]) -> str:
+def _looks(records: list[EvaluationRecord]) -> str:
     """One sentence per set of test images, then all looks as a table."""
-    newest = {record.test_set: record for record in sorted(found, key=lambda record: record.looks)}
+    newest = {record.test_set: record for record in sorted(records, key=lambda record: record.looks)}
     lines = []
     for last in newest.values():
         what = "external image" if last.external else "test image"
@@ -58,7 +58,7 @@ def _looks(found: list[EvaluationRecord]) -> str:
             f"{r.images:,}",
             f"{r.groups:,}",
         ]
-        for r in found
+        for r in records
     ]
     columns = ["Look", "When", "Configuration", "Chosen", "Repeats", "Images", "Groups"]
     return "".join(lines) + table(columns, rows, "Looks at the test set", "cards")

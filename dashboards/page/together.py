@@ -24,14 +24,14 @@ _COMPARED = {
 
 def ensembles_made(source: Source, partition: str) -> str:
     """A table of the partition's ensembles, with what is said of each; "" where there are none."""
-    found = [one for one in read_ensembles(source.storage) if partition in ("", one.partition)][-_SHOWN:]
-    if not found:
+    made = [one for one in read_ensembles(source.storage) if partition in ("", one.partition)][-_SHOWN:]
+    if not made:
         return ""
     columns = ["Ensemble", "Members", "Models", "Made for", "Out of bag", "Best alone", "Its repeats", "In-sample"]
-    told = "".join(f"<li>{text(one.id)}: {text(verdict(one))}</li>" for one in found)
+    told = "".join(f"<li>{text(one.id)}: {text(verdict(one))}</li>" for one in made)
     return (
         "<h3>Configurations together</h3>"
-        + table(columns, [_made(one) for one in found], "Ensembles of kept validation predictions", "cards")
+        + table(columns, [_made(one) for one in made], "Ensembles of kept validation predictions", "cards")
         + f'<ul class="notes">{told}</ul>'
         + reading(
             "Out of bag: members, weights and the best single configuration are chosen again in bags of validation "
@@ -44,12 +44,12 @@ def ensembles_made(source: Source, partition: str) -> str:
 
 def ensembles_tested(source: Source, partition: str, album: Album) -> str:
     """Tests of ensembles on the partition, the first look first; "" where there are none."""
-    found = [one for one in read_ensemble_evaluations(source.storage) if partition in ("", one.partition)]
-    if not found:
+    tests = [one for one in read_ensemble_evaluations(source.storage) if partition in ("", one.partition)]
+    if not tests:
         return ""
     columns = ["Ensemble", "Look", "Models", "Against", *_COMPARED.values()]
-    rows = [row for one in found for row in _tested(one)]
-    told = "".join(f"<li>{text(one.ensemble)}: {text(one.said)}</li>" for one in found)
+    rows = [row for one in tests for row in _tested(one)]
+    told = "".join(f"<li>{text(one.ensemble)}: {text(one.said)}</li>" for one in tests)
     return (
         "<h3>Ensembles beside the single configuration</h3>"
         + table(columns, rows, "Ensembles on test images", "cards")
@@ -59,7 +59,7 @@ def ensembles_tested(source: Source, partition: str, album: Album) -> str:
             "interval over groups in brackets where there are enough. The primary estimate of the single configuration "
             "remains the result: an ensemble is a further look at the test images, and is counted."
         )
-        + "".join(_beside(one, album) for one in found[-_SHOWN:])
+        + "".join(_beside(one, album) for one in tests[-_SHOWN:])
     )
 
 

@@ -82,8 +82,8 @@ async function draw(chart) {
 function nearest() {
   const middle = innerHeight / 2;
   const aside = ({ top, bottom }) => Math.max(0, top - middle, middle - bottom);
-  const found = charts.filter(isVisible).map((chart) => ({ chart, away: aside(chart.getBoundingClientRect()) }));
-  const sorted = found.sort((one, other) => one.away - other.away);
+  const placed = charts.filter(isVisible).map((chart) => ({ chart, away: aside(chart.getBoundingClientRect()) }));
+  const sorted = placed.sort((one, other) => one.away - other.away);
   const within = (from, to) => sorted.filter(({ away }) => away >= from && away < to).map(({ chart }) => chart);
   return [within(0, middle), within(middle, middle + NEAR_PX)];
 }

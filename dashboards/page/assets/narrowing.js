@@ -90,8 +90,8 @@ function placesOf({ values }, ends) {
     const nearest = away.indexOf(Math.min(...away));
     return [nearest, nearest];
   }
-  const found = ends.map((said) => values.findIndex((value) => textOf(value) === said));
-  return found.includes(-1) ? [] : found.sort((one, other) => one - other);
+  const places = ends.map((said) => values.findIndex((value) => textOf(value) === said));
+  return places.includes(-1) ? [] : places.sort((one, other) => one - other);
 }
 
 function limited(axis, ends) {
