@@ -91,7 +91,7 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
             lines += ["Best of this search:", *_best(metric, searched, names, study.name)]
         shown, own = shown + alike[:BEST_SHOWN], own + searched[:BEST_SHOWN]
     recalls = class_recalls(summary, shown[0]) if shown else []
-    lines += filter(None, [weak_words(recalls), compared_words(shown), how_ended(shown), how_many_diverged(shown)])
+    lines += filter(None, [weak_words(recalls), compared_words(shown), how_ended(shown), how_many_diverged(mine)])
     stopped = [entry for entry in mine if entry.stopped_by_search and entry.partition == partitions[0]]
     if stopped:
         lines.append(f"{how_many_stopped(stopped)} Why: orch decisions {study.name}")

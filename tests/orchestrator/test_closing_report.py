@@ -53,3 +53,17 @@ def test_a_search_that_holds_the_best_of_the_study_has_no_second_list(study: Stu
     lines, _ = ended(study, 0, 5)
     assert lines[0].startswith("Best of the study by")
     assert "Best of this search:" not in lines
+
+
+def test_repeats_that_diverged_are_told_of_all_that_the_search_trained(tmp_path: Path) -> None:
+    """Those of which all repeats diverged are seldom among the few that are listed."""
+    small_study(
+        tmp_path / "slides", name="slides", diverges=lambda c, _: c.optimiser.lr == 1e-2 and c.head.non_linearities == 1
+    )
+    study = open_study(tmp_path, "slides")
+    summary = summarise(study.storage, NOW)
+    assert summary.totals.diverged > 0
+    assert not any(member.diverged for member in summary.configurations[:5])
+    lines, _ = ended(study, *range(len(summary.configurations)))
+    assert any(line.startswith(f"{summary.totals.diverged} repeats diverged; ") for line in lines)
+    assert not any("diverged" in line for line in ended(study, 0, 1)[0]), "of another search"
