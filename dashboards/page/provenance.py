@@ -73,7 +73,7 @@ def settings_data(configurations: Sequence[Configuration]) -> tuple[tuple[str, s
         ordered = sorted(values, key=lambda value: (isinstance(value, str), value))
         if ordered:
             show = lr_text if one.path == "optimiser.lr" else _short
-            rows.append((one.column, ", ".join(show(value) for value in ordered)))
+            rows.append((one.column, ", ".join(show(value) or "–" for value in ordered)))
     engines = sorted({configuration.engine for configuration in configurations})
     return (*rows, ("engine", ", ".join(map(str, engines)))) if engines else tuple(rows)
 

@@ -76,6 +76,7 @@ def test_what_is_told_as_data_has_no_neutral_value(source: Source) -> None:
     told = settings_as_data(probe)
     assert (told["head.widths"], told["optimiser.betas"], told["non_linearities"]) == (None, None, 0)
     settings = dict(settings_data([member.configuration for member in source.summary.configurations]))
+    assert "" not in settings.values(), "a setting without a value has a dash"
     assert settings["head.widths"] == "(8), (16), (128), (256, 64)"
     assert settings["head.batch_norm"] == "yes"
     assert "schedule.length" not in settings
