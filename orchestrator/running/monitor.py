@@ -208,6 +208,8 @@ class Monitor:
     def _row(self, segment: Segment, reached: int) -> Row:
         first, *others = segment.configurations
         name = and_more(self._names.get(first, first), len(others))
+        if len(segment.repeats) == 1:  # another worker may train the next one
+            name += f", repeat {segment.repeats[0]}"
         done = sum(lane in self._done for lane in segment.lanes)
         return Row(name, done, len(segment.lanes), f"{reached}/{segment.epochs}")
 

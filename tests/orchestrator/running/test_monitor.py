@@ -109,7 +109,7 @@ def test_rows_read_apart(study: TinyStudy) -> None:
     for segment in segments_of(study.storage, search):
         leased(study, segment, 1)
     rows = shown(watching(study, several, search)).rows
-    assert [row.name.partition(", ")[2] for row in rows] == ["weight decay 0", "weight decay 0.1"]
+    assert [row.name.partition(", ")[2] for row in rows] == ["weight decay 0, repeat 0", "weight decay 0.1, repeat 0"]
 
 
 def test_a_divided_segment_is_shown_as_its_parts(study: TinyStudy) -> None:
@@ -121,6 +121,7 @@ def test_a_divided_segment_is_shown_as_its_parts(study: TinyStudy) -> None:
         leased(study, part, epoch)
     snapshot = shown(watching(study, [one], search))
     assert [(row.asked, row.running_epochs) for row in snapshot.rows] == [(1, "1/4"), (1, "3/4")]
+    assert [row.name.rpartition(", ")[2] for row in snapshot.rows] == ["repeat 0", "repeat 1"]
     assert (snapshot.epochs_done, snapshot.epochs_asked) == (4, 8)
 
 
