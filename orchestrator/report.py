@@ -20,6 +20,7 @@ from orchestrator.statistics.partitions import partitions_of
 from orchestrator.store.place import Place
 from orchestrator.store.schema import Metric, RepeatState
 from orchestrator.study.studies import Study, now
+from search_spaces.presets import shown_strategy
 from search_spaces.settings.data import TASKS
 from search_spaces.settings.selection import METRICS
 
@@ -107,8 +108,9 @@ def closing_report(search: Search, page: Place | None, status: int) -> Report:
                 f", {name} = {value}" for name, value in (("n", edge.non_linearities), ("u", edge.unfrozen)) if value
             )
             lines.append(
-                f"{edge.backbone.partition(':')[2]}, {edge.strategy}{depth}: the best {edge.setting}, {edge.best:g}, "
-                f"is the {edge.edge} that was tried; extend the grid with {edge.option}"
+                f"{edge.backbone.partition(':')[2]}, {shown_strategy(edge.strategy)}{depth}: "
+                f"the best {edge.setting}, {edge.best:g}, is the {edge.edge} that was tried; "
+                f"extend the grid with {edge.option}"
             )
     lines += _failures(summary)
     if study.record.synthetic:

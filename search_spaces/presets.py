@@ -20,12 +20,14 @@ Strategy = str
 class Preset:
     """All that is ever said of a strategy.
 
-    help: what it trains. axis: the setting that makes the strategy what it is. also: others that it leaves open.
-    fixed: values that it holds, by path; a table of the strategy gives none of these. among: values of others, of which
-    it tries all where nothing gives some of them. grid: keys of its table where the default space has none.
+    shown: what people call it, in the place of its name. help: what it trains. axis: the setting that makes it what it
+    is. also: others that it leaves open. fixed: values that it holds, by path; a table of the strategy gives
+    none of these. among: values of others, of which it tries all where nothing gives some of them. grid: keys of its
+    table where the default space has none.
     mark, colour: on figures, a symbol of plotly's and the place of a colour among the palette's series.
     """
 
+    shown: str
     help: str
     mark: str
     colour: int
@@ -47,9 +49,14 @@ class Preset:
 
 PRESETS: Mapping[Strategy, Preset] = {
     "straightforward": Preset(
-        "linear probe: a new last layer", "circle", 3, fixed={**_LINEAR, ADAPTATION: LAST, UNFROZEN: 0}
+        "linear probe",
+        "linear probe: a new last layer",
+        "circle",
+        3,
+        fixed={**_LINEAR, ADAPTATION: LAST, UNFROZEN: 0},
     ),
     "extension": Preset(
+        "MLP head",
         "MLP head: n new non-linear layers before it",
         "square",
         2,
@@ -57,7 +64,8 @@ PRESETS: Mapping[Strategy, Preset] = {
         fixed={ADAPTATION: LAST, UNFROZEN: 0},
     ),
     "finetune": Preset(
-        "the whole backbone, starting from its weights",
+        "full fine-tuning",
+        "full fine-tuning: the whole backbone, starting from its weights",
         "triangle-up",
         4,
         also=(NON_LINEARITIES,),
@@ -65,7 +73,8 @@ PRESETS: Mapping[Strategy, Preset] = {
         grid={"lr": [0.0001, 0.001, 0.01], "epochs": 20},
     ),
     "scratch": Preset(
-        "the whole backbone, from random weights drawn for each repeat",
+        "training from scratch",
+        "training from scratch: the whole backbone, from random weights drawn for each repeat",
         "x",
         5,
         also=(NON_LINEARITIES,),
@@ -73,6 +82,7 @@ PRESETS: Mapping[Strategy, Preset] = {
         grid={"lr": [0.001, 0.01, 0.1], "epochs": 100},
     ),
     "adapters": Preset(
+        "adapters",
         "a few parameters in every layer of the backbone",
         "star",
         6,
@@ -82,6 +92,7 @@ PRESETS: Mapping[Strategy, Preset] = {
         grid={"lr": [0.001, 0.01, 0.1], "epochs": 20},
     ),
     "unfreezing": Preset(
+        "partial fine-tuning",
         "partial fine-tuning: the last u weight layers too",
         "diamond",
         1,
@@ -95,3 +106,8 @@ PRESETS: Mapping[Strategy, Preset] = {
 def strategy_of(value: Callable[[str], Any]) -> Strategy:
     """What values, looked up by path, amount to: the first preset that holds them."""
     return next(name for name, preset in PRESETS.items() if preset.holds(value))
+
+
+def shown_strategy(name: Strategy) -> str:
+    """`linear probe` of `straightforward`: the words for people; files and options have the name."""
+    return PRESETS[name].shown if name in PRESETS else name

@@ -241,7 +241,7 @@ begun = ShellComplete(main, {{}}, "orch", "").get_completions(["search", "--stra
 told = " ".join(CliRunner().invoke(main, "search --help").output.split())
 storage, study = small_study(Path(sys.argv[1]), depths=((0, 0), (0, 3), (0, 2)))
 source = open_source(storage, NOW)
-shown = [trace for trace in drawn(source, "gap", Choice())["data"] if trace["name"] == "topmost"]
+shown = [trace for trace in drawn(source, "gap", Choice())["data"] if trace["name"] == "top three layers"]
 print(json.dumps({{
     "file": [sorted({{(p.strategy, p.unfrozen, p.lr) for p in points(own, name, small=False)}}) for name in "xy"],
     "described": "y, topmost, u = 3" in describe(own),
@@ -254,7 +254,7 @@ print(json.dumps({{
     "help": "topmost (the last three weight layers too)" in told,
     "called": [c.strategy for c in study.configurations()[::4]],
     "table": sorted(set(study_tables(storage, source.summary, False)["configurations"]["strategy"])),
-    "page": "topmost, u = 3" in render(storage, now=NOW),
+    "page": "top three layers, u = 3" in render(storage, now=NOW),
     "marks": [trace["marker"]["symbol"] for trace in shown],
 }}))
 """

@@ -27,6 +27,7 @@ from dashboards.figures.palette import (
     layout,
     legend,
 )
+from search_spaces.presets import shown_strategy
 
 _SHIFT = 0.2
 
@@ -84,7 +85,7 @@ def family_figure(data: pd.DataFrame, choice: Choice) -> Spec:
                 {
                     "type": "scatter",
                     "mode": "markers",
-                    "name": strategy,
+                    "name": shown_strategy(strategy),
                     "legendgroup": strategy,
                     "showlegend": side == 0,
                     "x": part[f"{score}_mean"].to_numpy(),

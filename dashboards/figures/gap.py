@@ -16,6 +16,7 @@ from dashboards.figures.markup import METRIC_NAMES, plot_text, whole_name
 from dashboards.figures.palette import MUTED, STRATEGY_COLOURS, STRATEGY_MARKS, Spec, axis, layout, legend
 from dashboards.figures.spread import CONTROL
 from orchestrator.results.names import counted
+from search_spaces.presets import shown_strategy
 
 
 def gap_data(source: Source, choice: Choice) -> pd.DataFrame:
@@ -80,7 +81,7 @@ def gap_figure(data: pd.DataFrame, choice: Choice) -> Spec:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": strategy,
+                "name": shown_strategy(strategy),
                 "x": part["train"].clip(None, edge),
                 "y": part["valid"].clip(None, edge),
                 "marker": {"size": 8, "symbol": f"{symbol}-open", "color": STRATEGY_COLOURS[strategy]},

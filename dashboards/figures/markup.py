@@ -12,6 +12,7 @@ from orchestrator.results.configuration_summary import ConfigurationSummary
 from orchestrator.results.statistic import Statistic
 from orchestrator.store.schema import Metric, StudyRecord
 from search_spaces.configuration import Configuration
+from search_spaces.presets import shown_strategy
 from search_spaces.settings.selection import METRICS
 
 METRIC_NAMES: dict[Metric, str] = {
@@ -79,9 +80,9 @@ def lr_text(lr: float) -> str:
 
 
 def depth_text(depth: tuple[str, int, int]) -> str:
-    """A strategy with its number: "extension, n = 2"."""
+    """A strategy with its number: "MLP head, n = 2"."""
     strategy, non_linearities, unfrozen = depth
-    parts = [strategy]
+    parts = [shown_strategy(strategy)]
     if non_linearities:
         parts.append(f"n = {non_linearities}")
     if unfrozen:
@@ -95,7 +96,7 @@ def backbone_text(backbone: str) -> str:
 
 
 def whole_name(member: ConfigurationSummary) -> str:
-    """What tells a configuration from all others of its backbone: `extension, n = 2, lr 0.01, batch 16`."""
+    """What tells a configuration from all others of its backbone: `MLP head, n = 2, lr 0.01, batch 16`."""
     return f"{depth_text(member.depth)}, {point_text(member)}"
 
 

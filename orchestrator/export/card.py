@@ -22,7 +22,7 @@ from orchestrator.results.reference_mode import reference_note
 from orchestrator.study.studies import now
 from search_spaces.configuration import Configuration, by_path, differing, shown_settings
 from search_spaces.live import LAST
-from search_spaces.presets import ADAPTATION, NON_LINEARITIES, UNFROZEN
+from search_spaces.presets import ADAPTATION, NON_LINEARITIES, UNFROZEN, shown_strategy
 from search_spaces.settings.optimiser import OPTIMISERS
 from trainables.data.decode import FILL
 from trainables.data.partition import SPLITS
@@ -172,7 +172,7 @@ def _use(facts: CardFacts) -> list[str]:
 def _training(facts: CardFacts) -> list[str]:
     c, request = facts.chosen.member.configuration, facts.chosen.member
     rows = [
-        ("strategy", f"{c.strategy}: {_depth(c)}"),
+        ("strategy", f"{shown_strategy(c.strategy)}: {_depth(c)}"),
         *settings_said(c),
         *([("weight decay applies to", _decay(c))] if c.optimiser.weight_decay else []),
         ("epochs", str(facts.record.meta["epochs"])),

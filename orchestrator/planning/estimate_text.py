@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.planning.estimate import Depth, Estimate
 from orchestrator.results.amounts import duration, size
 from orchestrator.results.names import counted
+from search_spaces.presets import shown_strategy
 
 
 def estimate_text(e: Estimate) -> str:
@@ -41,7 +42,7 @@ def estimate_text(e: Estimate) -> str:
 
 
 def _depth(d: Depth) -> list[str]:
-    name = d.strategy
+    name = shown_strategy(d.strategy)
     name += f" n={d.non_linearities}" if d.non_linearities else ""
     name += f" u={d.unfrozen}" if d.unfrozen else ""
     name += f", {d.beside}" if d.beside else ""

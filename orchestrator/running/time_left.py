@@ -34,6 +34,8 @@ SAMPLES = 6
 """Results from which the cost of a kind follows: the newest that were met."""
 READ_AT_ONCE = 8
 """Most records that are read in one look, so that the first look at a large study is not slow."""
+READ_EVERY_S = 5.0
+"""How often it is looked whether somebody has timed what nobody has trained."""
 LONG_EPOCHS = 30
 """After so many epochs the pace of a segment at work is known as well as that of results."""
 WORKERS_OVER_S = 60.0
@@ -96,6 +98,8 @@ class TimeLeft:
         self._workers: deque[tuple[float, int]] = deque()
         self._expected: Mapping[str, float] = {}
         """By configuration, as it was timed before anybody trained it."""
+        self._read = time.monotonic()
+        """When these were read; nobody has timed anything before a search has trained for a while."""
         self.misses_times = False
         """Whether something is left of a kind that nobody has trained or timed, at the last look."""
 
@@ -184,8 +188,9 @@ class TimeLeft:
     def _expect(self, left: Collection[str], known: Mapping[Kind, float]) -> dict[Kind, float]:
         """Of kinds that were timed and not trained, as far as one is left."""
         kinds = {kind: name for name in left if (kind := self._kind(name)) is not None and kind not in known}
-        if not kinds.keys() <= {self._kind(name) for name in self._expected}:
-            self._expected = read_epoch_times(self.storage)
+        now = time.monotonic()
+        if not kinds.keys() <= {self._kind(name) for name in self._expected} and now - self._read >= READ_EVERY_S:
+            self._expected, self._read = read_epoch_times(self.storage), now
         timed = {kind: seconds for name, seconds in self._expected.items() if (kind := self._kind(name)) is not None}
         self.misses_times = not kinds.keys() <= timed.keys()
         longer = {kind: known[kind] / seconds for kind, seconds in timed.items() if kind in known}

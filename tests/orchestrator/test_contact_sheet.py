@@ -62,7 +62,7 @@ def test_the_page_holds_every_picture(study: FinishedStudy, tmp_path: Path) -> N
     assert text.count("<img ") == 4 * 3
     assert "4 images of the training split with flips, contrast" in text
     assert 'alt="image 4, epoch 2"' in text
-    assert '<p class="note">chance 0.5, contrast 0.4</p>' in text
+    assert '<p class="note">flip probability 0.5, contrast 0.4</p>' in text
     assert "as it is" in text
 
 

@@ -81,7 +81,7 @@ def test_ensembles(predicted: Path) -> None:
     assert members["weight"].tolist() == pytest.approx([1 / 3] * 3)
     others = [found.disagreement[0][1], found.disagreement[0][2]]
     assert members["disagreement"][0] == pytest.approx(np.mean(others))
-    with pytest.raises(InputError, match="expected the beginning of one id"):
+    with pytest.raises(InputError, match="expected the beginning of exactly one id, 0 match"):
         study.ensemble("0" * 13)
 
 
@@ -115,7 +115,7 @@ def test_what_there_is_not(slides: Path) -> None:
     with pytest.raises(InputError, match="no figure 'curve'") as told:
         study.figure("curve")
     assert "curves" in told.value.advice
-    known = "partition, backbone, pair, facet, score, quantity, search, against, best"
+    known = "partition, backbone, pair, facet, score, quantity, search, against, best, reach"
     with pytest.raises(InputError, match=f"expected {known}, found metric"):
         study.figure("curves", metric="loss")
     with pytest.raises(InputError, match=r"expected a setting, found 'learning'[^!]*lr, "):

@@ -148,7 +148,7 @@ def _selection(found: Selection | None) -> dict[str, Any]:
     values = oriented(found.table.scores, found.table.higher_is_better)
     return {
         "winner": found.winner.id,
-        "may_be_best": [found.table.members[place].id for place in found.found.members],
+        "may_be_best": [found.table.members[place].id for place in found.best_set.members],
         "p": [_exact(value) for value in sign_flip_p(values, np.arange(len(values)))],
         "bias_corrected": {name: _exact(value) for name, value in (found.bias.corrected if found.bias else {}).items()},
     }

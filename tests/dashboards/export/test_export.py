@@ -161,7 +161,7 @@ def test_files_that_readers_open(source: Source, tmp_path: Path, form: Any) -> N
     if form == "svg":
         text = content.decode()
         assert 'width="321"' in text
-        assert "extension, n = 1" in text
+        assert "MLP head, n = 1" in text
         assert "http://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)
     elif form == "png":
         assert content[:8] == b"\x89PNG\r\n\x1a\n"

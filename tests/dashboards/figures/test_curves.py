@@ -130,9 +130,7 @@ def test_no_cell_hides_a_configuration(tmp_path: Path) -> None:
             drawn(source, "curves", here)
             drawn(source, "progress", here)
     names = [facet.name for facet in source.facets(replace(at(0, 0), facet=None, pair=Pair("lr", "weight_decay")))]
-    assert names == [
-        f"{depth}, batch {batch}" for depth in ("straightforward", "extension, n = 2") for batch in (16, 32)
-    ]
+    assert names == [f"{depth}, batch {batch}" for depth in ("linear probe", "MLP head, n = 2") for batch in (16, 32)]
 
 
 def test_a_map_over_what_strategies_differ_in_names_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,10 +100,10 @@ def test_differences_are_paired(source: Source, summary: Summary) -> None:
 def test_progress_counts_every_state(source: Source) -> None:
     data = progress.progress_data(source, Choice())
     cells = {(row["facet"], row["lr"], row["batch_size"]): row for _, row in data.iterrows()}
-    unfreezing = "unfreezing, u = 2"
+    unfreezing = "partial fine-tuning, u = 2"
     assert cells[unfreezing, 1e-2, 16][["done", "asked", "running"]].tolist() == [2, 3, 1]
     assert cells[unfreezing, 1e-2, 32][["done", "asked", "failed", "waiting"]].tolist() == [0, 3, 1, 2]
-    assert cells["extension, n = 2", 1e-2, 16]["diverged"] == 1
+    assert cells["MLP head, n = 2", 1e-2, 16]["diverged"] == 1
     place = Choice(source.summary.configurations[0].partition, "timm:resnet18.tv_in1k")
     html = progress_tables.progress_tables(FIGURES["progress"], source, place, Charts(""))
     assert "2 of 3 repeats done, 1 running" in html

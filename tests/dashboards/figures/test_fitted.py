@@ -40,7 +40,7 @@ def test_its_rates_are_not_said(source: Source) -> None:
     assert fitted.count(True) == len(PENALTIES)
     shown = best_table_data(members, {"loss"})
     assert [(lr, batch) == ("–", "–") for lr, batch in zip(shown["lr"], shown["Batch"], strict=True)] == fitted
-    assert {name.startswith("extension, fitted<br>") for name in _names(source, True)} == {True}
+    assert {name.startswith("MLP head, fitted<br>") for name in _names(source, True)} == {True}
     assert not any("fitted" in name for name in _names(source, False))
     rates = spread.spread_data(source, Choice()).groupby("place")["rates"].first()
     assert [text == "fitted" for text in rates] == fitted
@@ -64,7 +64,7 @@ def test_no_edge_is_told_of_what_it_has_not(source: Source) -> None:
 def test_it_has_a_cell_of_its_own_and_a_page(source: Source) -> None:
     facets = source.facets(Choice())
     mine = [name.name for name, members in facets.items() if members[0].configuration.head.is_fitted]
-    assert sorted(mine) == ["extension, head logistic, penalty 0.01", "extension, head logistic, penalty 0.1"]
+    assert sorted(mine) == ["MLP head, head logistic, penalty 0.01", "MLP head, head logistic, penalty 0.1"]
     assert all(len(points) == len(facets[facet]) for facet, points in heat_maps.heat_points(source, Choice()).items())
     page = write_page(source, provenance_data(source.storage, source.summary), NOW)
     assert "fitted, head logistic" in page

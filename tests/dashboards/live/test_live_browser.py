@@ -177,7 +177,7 @@ def test_new_figures_appear_and_answer(browser: Any, tmp_path: Path) -> None:
     served.ready()
     grid = "select[data-sets^=facet][data-sets$='-0']"
     curves = f'[...document.querySelectorAll("#curves {grid} option")].map(o => o.textContent)'
-    assert page.evaluate(curves) == ["extension, n = 1"]
+    assert page.evaluate(curves) == ["MLP head, n = 1"]
     for configuration in served.study.configurations():
         if configuration.head.non_linearities == 0:
             served.study.begin(served.storage, configuration, 0)
@@ -185,13 +185,13 @@ def test_new_figures_appear_and_answer(browser: Any, tmp_path: Path) -> None:
                 served.study.write_final(served.storage, configuration, repeat, served.study.epochs)
     served.until(f"{curves}.length === 2")
     chosen = f"#curves {grid}"
-    assert page.evaluate(f'document.querySelector("{chosen}").selectedOptions[0].textContent') == "extension, n = 1"
+    assert page.evaluate(f'document.querySelector("{chosen}").selectedOptions[0].textContent') == "MLP head, n = 1"
     page.locator("#curves").scroll_into_view_if_needed()
-    page.select_option(chosen, label="straightforward")
+    page.select_option(chosen, label="linear probe")
     shown = "[...document.querySelectorAll('#curves .chart')].filter(chart => chart.offsetParent)"
     label = "chart.getAttribute('aria-label')"
-    served.until(f"{shown}.some(chart => {label}.includes('straightforward') && chart.data?.length)")
-    assert not page.evaluate(f"{shown}.some(chart => {label}.includes('configurations, extension'))")
+    served.until(f"{shown}.some(chart => {label}.includes('linear probe') && chart.data?.length)")
+    assert not page.evaluate(f"{shown}.some(chart => {label}.includes('configurations, MLP head'))")
     clicks = page.evaluate(
         "() => { const was = document.documentElement.dataset.theme;"
         " document.getElementById('theme').click(); return [was, document.documentElement.dataset.theme]; }"

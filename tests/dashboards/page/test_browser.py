@@ -101,7 +101,7 @@ def test_other_rows_and_columns(browser: Any, written: tuple[Path, Any]) -> None
     opened.ready()
     grid = opened.show("curves")
     lines = [trace for trace in opened.traces(grid) if trace.get("meta", {}).get("split") == "valid"]
-    assert lines[1]["meta"]["name"] == "straightforward, lr 1e-2, batch 32"
+    assert lines[1]["meta"]["name"] == "linear probe, lr 1e-2, batch 32"
     assert lines[1]["y"] == pytest.approx(at[1e-2, 32, 0].curve("loss", "valid").mean.tolist(), abs=1e-4)
     box = page.locator(f"#chart-{grid}").bounding_box()
     assert box is not None
@@ -137,7 +137,7 @@ def test_single_repeats_behind_a_panel(browser: Any, written: tuple[Path, Any], 
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowDown")
     opened.ready()
-    best = "extension, n = 1" if way == "click" else "straightforward"
+    best = "MLP head, n = 1" if way == "click" else "linear probe"
     assert chosen.locator("option:checked").inner_text() == f"{best}, lr 1e-3, batch 32"
     behind = page.locator("#curves .chart[data-singles=yes]:visible").get_attribute("id").removeprefix("chart-")
     traces = opened.traces(behind)

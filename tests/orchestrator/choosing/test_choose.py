@@ -203,7 +203,10 @@ def test_evaluate_and_export_take_what_best_selects_over_partitions(studies: Pat
     changed = replace(summary, configurations=tuple(lucky))
     evaluated, exported = choice.choose(changed, None, None), chosen.choose(storage, changed)
     assert (evaluated.entry.partition, evaluated.entry.id) == (own, leader.id)
-    assert evaluated.how == f"best mean loss (valid) over 3 partitions among 3 configurations; its repeats on {own}"
+    assert (
+        evaluated.how
+        == f"best mean loss (valid) over 3 partitions among 3 configurations; its repeats on partition {own}"
+    )
     assert (exported.member.partition, exported.member.id, exported.was_selected) == (own, leader.id, True)
     assert "over 3 partitions" in exported.selection
     alone = choice.choose(changed, None, own)

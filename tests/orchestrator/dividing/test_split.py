@@ -193,7 +193,7 @@ def test_what_stops_a_search_stops_it(data: Path) -> None:
     assert "no groups given" in split(data).output
     result = split(data, *GROUPS, "--choose", "99")
     assert result.exit_code == 2
-    assert "--choose 99: there are" in result.output
+    assert "--choose 99: expected at most 7, the number of candidates" in result.output
 
 
 def test_the_text_marks_what_a_search_takes_and_tells_the_chosen_class_by_class(data: Path) -> None:
@@ -201,6 +201,6 @@ def test_the_text_marks_what_a_search_takes_and_tells_the_chosen_class_by_class(
     assert result.exit_code == 0
     assert "  *  1  stratified, seed 0" in result.stdout
     assert "\n2: " in result.stdout
-    assert "Fingerprint of 2: " in result.stdout
+    assert "Fingerprint of partition 2: " in result.stdout
     assert "\n1: " not in result.stdout
     assert "\n1: " in split(data, *GROUPS, "--every").stdout

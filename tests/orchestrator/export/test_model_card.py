@@ -142,7 +142,7 @@ def test_what_the_network_does_not_see_of_an_image(binary: FinishedStudy, tmp_pa
 
 def test_a_head_of_given_widths_has_no_n(moving: FinishedStudy, tmp_path: Path) -> None:
     text = card_of(moving, tmp_path, "head")
-    assert "| strategy | extension: u = 0 unfrozen layers |" in text
+    assert "| strategy | MLP head: u = 0 unfrozen layers |" in text
     assert "| widths | 24/8 |" in text
 
 

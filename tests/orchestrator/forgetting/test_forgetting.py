@@ -214,7 +214,7 @@ def test_a_study_is_called_as_it_is_renamed(studies: Path, made: tuple[LocalStor
     assert not (studies / "slides").exists()
     assert "<title>biopsies" in (studies / "biopsies" / "dashboard.html").read_text()
     small_study(studies / "slides", name="slides", depths=((0, 0),))
-    refused(orch(studies, "rename", "biopsies", "slides"), "expected no such file or folder")
+    refused(orch(studies, "rename", "biopsies", "slides"), "expected nothing there, found something")
     refused(orch(studies, "rename", "biopsies", "../away"), "study name '../away'")
 
 

@@ -376,7 +376,7 @@ def test_json_holds_the_same_and_is_plain(found: Estimate) -> None:
 def test_text_says_all_of_it(found: Estimate) -> None:
     text = estimate_text(found)
     assert "12 configurations, 36 repeats, 0 done, 36 to train (144 epochs)" in text
-    for depth in ("straightforward:", "extension n=1:", "unfreezing u=2:"):
+    for depth in ("linear probe:", "MLP head n=1:", "partial fine-tuning u=2:"):
         assert depth in text
     for part in ("cached up to the pooled features", "Disk:", "Time:", "In all about", "trials at a time"):
         assert part in text
