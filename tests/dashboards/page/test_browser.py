@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dashboards.page.page import render
+from search_spaces.presets import shown_strategy
 from tests.support.generated_study import NOW, segment_of, small_study, write_lease
 from tests.support.made_up_evaluation import add_evaluation
 from tests.support.opened_page import Opened, pytestmark  # noqa: F401  # where it can run
@@ -145,7 +146,7 @@ def test_single_repeats_behind_a_panel(browser: Any, written: tuple[Path, Any], 
     member = next(
         m
         for m in summary.configurations
-        if m.configuration.network.backbone == first and m.depth[0] == best.partition(",")[0]
+        if m.configuration.network.backbone == first and shown_strategy(m.depth[0]) == best.partition(",")[0]
         if (m.configuration.optimiser.lr, m.configuration.optimiser.batch_size) == (1e-3, 32)
     )
     valid = traces[1]["y"]
