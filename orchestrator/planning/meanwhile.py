@@ -12,9 +12,6 @@ import threading
 import time
 from collections import defaultdict
 
-import torch
-
-from orchestrator.planning.estimate import costs_of_segments
 from orchestrator.resolved import Search, searched
 from orchestrator.results.decided import Decided
 from orchestrator.results.epoch_times import add_epoch_times
@@ -38,7 +35,7 @@ class Meanwhile:
         if self._began is None and has_trained:
             self._began = now
         is_due = self._began is not None and now - self._began >= AFTER_S
-        if is_due and is_missed and self._thread is None and not torch.cuda.device_count():
+        if is_due and is_missed and self._thread is None:
             self._thread = threading.Thread(target=self._measure, name=THREAD, daemon=True)
             self._thread.start()
 
@@ -50,7 +47,14 @@ class Meanwhile:
 
 
 def epoch_times(search: Search) -> dict[str, float]:
-    """Seconds of one worker for an epoch of one repeat, of each configuration that owes any; see `EpochTimes`."""
+    """Seconds of one worker for an epoch of one repeat, of each configuration that owes any; see `EpochTimes`. Empty
+    where there is a GPU."""
+    import torch
+
+    from orchestrator.planning.estimate import costs_of_segments  # with the networks' library, which takes seconds
+
+    if torch.cuda.device_count():
+        return {}
     torch.set_num_threads(1)
     decided = Decided.of(search.study.storage)
     now = searched(search.prepared, search.asked, decided, search.searches, search.places)
