@@ -166,11 +166,11 @@ def _played(
 
 def _point(configuration: Configuration, search: Round) -> dict[str, float]:
     """What a suggested configuration stands for in the world."""
-    found = {}
+    point = {}
     for path, one in zip(_STAND_INS, search.world.dimensions, strict=False):
         value = min(max(configuration.value(path) / _scale(one), one.low), one.high)
-        found[one.name] = float(np.rint(value)) if one.whole else value
-    return found
+        point[one.name] = float(np.rint(value)) if one.whole else value
+    return point
 
 
 def _scale(one: Dimension) -> float:

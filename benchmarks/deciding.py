@@ -123,8 +123,8 @@ def main() -> None:
     budget = round((0.05 if given.quick else given.budget) * GRID)
     for name, made in (("rules", costs), ("peers", partial(equal_spending, budget, given.rules.split(";")))):
         if name in given.tables.split(","):
-            found = {each: list(worlds(tasks, rounds, each, given.surrogate)) for each in given.deviations}
-            table = made(found)
+            rounds_of = {each: list(worlds(tasks, rounds, each, given.surrogate)) for each in given.deviations}
+            table = made(rounds_of)
             table.notes.insert(0, about)
             table.show()
             table.write_json(given.json and given.json.with_stem(f"{given.json.stem}_{name}"))
@@ -171,12 +171,12 @@ def equal_spending(budget: int, parts: Sequence[str], every: Worlds) -> Table:
     ]
     rules = [one for one in (*OURS, *PEERS) if any(part in one.name for part in parts)]
     for deviation, several in every.items():
-        found: list[list[Outcome]] = []
+        outcomes_of_rounds: list[list[Outcome]] = []
         for seed, world in several:
-            found.append([played(named.rule, world, seed, budget) for named in rules])
-            progress(f"deviation {deviation}, round {len(found)} of {len(several)}")
-        best = np.array([max(one.best for one in outcomes) for outcomes in found])
-        for named, outcomes in zip(rules, zip(*found, strict=True), strict=True):
+            outcomes_of_rounds.append([played(named.rule, world, seed, budget) for named in rules])
+            progress(f"deviation {deviation}, round {len(outcomes_of_rounds)} of {len(several)}")
+        best = np.array([max(one.best for one in outcomes) for outcomes in outcomes_of_rounds])
+        for named, outcomes in zip(rules, zip(*outcomes_of_rounds, strict=True), strict=True):
             regrets = best[:, None] - np.array([one.finals for one in outcomes])
             table.add(
                 *(named.name, named.among, deviation),
@@ -214,10 +214,10 @@ def _with_band(values: np.ndarray) -> str:
     return f"{values.mean():.2f} ± {1.96 * values.std() / len(values) ** 0.5:.2f}"
 
 
-def _share(found: np.ndarray) -> str:
+def _share(happened: np.ndarray) -> str:
     """In per cent, with its exact 95 % interval."""
-    low, high = rate_interval(int(found.sum()), len(found))
-    return f"{100 * found.mean():.0f} ({100 * low:.0f}–{100 * high:.0f})"
+    low, high = rate_interval(int(happened.sum()), len(happened))
+    return f"{100 * happened.mean():.0f} ({100 * low:.0f}–{100 * high:.0f})"
 
 
 if __name__ == "__main__":

@@ -162,10 +162,10 @@ def ray_asha(repeats: int, *, given: bool = False, sampler: str = "", least: int
 
 def milestones(least: int, eta: int, epochs: int) -> list[int]:
     """Epochs below the last at which something is decided: least, times eta, and so on."""
-    found = [least]
-    while found[-1] * eta < epochs:
-        found.append(found[-1] * eta)
-    return found
+    rungs = [least]
+    while rungs[-1] * eta < epochs:
+        rungs.append(rungs[-1] * eta)
+    return rungs
 
 
 def _asked(

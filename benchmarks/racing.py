@@ -50,9 +50,9 @@ class Case(NamedTuple):
 
     def scores(self, draw: Draw, rounds: int) -> Floats:
         """float64 [rounds, configurations, repeats]"""
-        found = MODELS[self.model](draw, (rounds, CONFIGURATIONS, REPEATS))
-        found[:, : self.ahead] += self.by
-        return found
+        scores = MODELS[self.model](draw, (rounds, CONFIGURATIONS, REPEATS))
+        scores[:, : self.ahead] += self.by
+        return scores
 
     @property
     def best(self) -> slice:
@@ -99,10 +99,10 @@ def main() -> None:
 
 def raced(scores: Floats) -> Raced:
     """A whole race; scores: [configurations, repeats]. It ends where one configuration is left."""
-    found = confidence_set(scores, True)
+    best_set = confidence_set(scores, True)
     excluded = np.ones(len(scores), dtype=bool)
-    excluded[[*found.members, *found.uncompared]] = False
-    at = found.at.copy()
+    excluded[[*best_set.members, *best_set.uncompared]] = False
+    at = best_set.at.copy()
     if excluded.sum() == len(scores) - 1:
         at[~excluded] = at[excluded].max()
     return Raced(excluded, at)
@@ -125,8 +125,8 @@ def races(rounds: int) -> Table:
     )
     for number, case in enumerate(CASES):
         scores = case.scores(np.random.default_rng([1, number]), rounds)
-        found = [raced(one) for one in scores]
-        excluded = np.array([one.excluded for one in found])
+        races_of_rounds = [raced(one) for one in scores]
+        excluded = np.array([one.excluded for one in races_of_rounds])
         means = [
             np.where(excluded, -np.inf, scores.mean(axis=2)),
             scores[:, :, :FIXED].mean(axis=2),
@@ -137,7 +137,7 @@ def races(rounds: int) -> Table:
             case.name,
             _mean(100.0 * excluded[:, case.best].mean(axis=1)),
             _mean((~excluded).sum(axis=1)),
-            _mean(np.array([one.blocks.sum() for one in found]), 0),
+            _mean(np.array([one.blocks.sum() for one in races_of_rounds]), 0),
             CONFIGURATIONS * FIXED,
             CONFIGURATIONS * REPEATS,
             *(_mean(one) if case.by else None for one in chosen),
@@ -202,16 +202,16 @@ def over_partitions(rounds: int) -> Table:
     for groups in GROUPS:
         for ahead in (0, 1):
             draw = np.random.default_rng([3, groups, ahead])
-            found: dict[int, list[tuple[Raced, Floats]]] = {1: [], PARTITIONS: [], REPEATS: []}
+            by_count: dict[int, list[tuple[Raced, Floats]]] = {1: [], PARTITIONS: [], REPEATS: []}
             spreads = []
             for _ in range(rounds):
                 scores = trained(draw, groups, MANY, ahead)
                 spreads.append(_interaction(scores))
-                for partitions, several in found.items():
+                for partitions, several in by_count.items():
                     blocks = scores[:, np.arange(REPEATS) % partitions]
                     noise = SEEDS * spreads[-1] * draw.normal(size=blocks.shape)
                     several.append((raced(blocks + noise), scores.mean(axis=1)))
-            for partitions, several in found.items():
+            for partitions, several in by_count.items():
                 excluded = np.array([one.excluded for one, _ in several])
                 here = np.array([means.argmax() for _, means in several])
                 table.add(
@@ -241,7 +241,7 @@ def trained(draw: Draw, groups: int, partitions: int, ahead: int) -> Floats:
     group = np.repeat(np.arange(groups), IMAGES)
     images = side[:, None] * shift + draw.normal(size=(len(side), features))
     images += OF_GROUP * draw.normal(size=(groups, features))[group]
-    found = np.empty((CONFIGURATIONS, partitions))
+    accuracies = np.empty((CONFIGURATIONS, partitions))
     for place in range(partitions):
         valid = np.zeros(groups, dtype=bool)
         for first in (0, 1):
@@ -250,8 +250,8 @@ def trained(draw: Draw, groups: int, partitions: int, ahead: int) -> Floats:
         scored = valid[group]
         low, high = (images[~scored & (side == each)].mean(axis=0) for each in (-1, 1))
         away = ((images[scored] - (low + high) / 2) * (high - low)) @ uses
-        found[:, place] = (away * side[scored, None] > 0).mean(axis=0)
-    return found
+        accuracies[:, place] = (away * side[scored, None] > 0).mean(axis=0)
+    return accuracies
 
 
 def _interaction(scores: Floats) -> float:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import ast
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,13 +79,16 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports_of(path: Path) -> Iterator[Import]:
+@cache
+def imports_of(path: Path) -> tuple[Import, ...]:
     """All that a file imports, also within functions and for type checkers: `module.name` where a name is taken."""
+    imports: list[Import] = []
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
-            yield from (Import(path, node.lineno, alias.name) for alias in node.names)
+            imports += (Import(path, node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (Import(path, node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            imports += (Import(path, node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+    return tuple(imports)
 
 
 def room_of(module: str) -> str | None:

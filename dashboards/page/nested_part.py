@@ -20,7 +20,8 @@ def closed(records: Sequence[NestedRecord]) -> str:
     if looks:
         times = "once" if looks == 1 else f"{looks} times"
         return nothing(
-            f"The test split has not been evaluated by itself; nested evaluations have looked at its images {times}."
+            "The test split has not been evaluated by itself; nested cross-validation has looked at its images "
+            f"{times}."
         )
     return nothing(
         "The test split is closed: no test image has been opened. It is opened once, by orch evaluate, for a "

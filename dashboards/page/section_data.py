@@ -32,7 +32,7 @@ def section_data(source: Source, partition: str, charts: Charts, album: Album, m
         steps.append(("Refused", f"{unused:,} ({why})"))
     steps.append(("Images", images_in(counts.images, counts.groups, group, "used image")))
     if said := reference_note(entry.configuration for entry in source.summary.configurations):
-        steps.append(("Standardised", said))
+        steps.append(("Normalised", said))
     steps += [(name.capitalize(), of_groups(images, groups)) for name, (groups, images) in counts.by_split.items()]
     flow = "".join(f"<li><b>{text(name)}</b> {text(words)}</li>" for name, words in steps)
     parts = [f'<h3>From files to splits</h3><ol class="flow">{flow}</ol>']

@@ -69,26 +69,26 @@ class Blocks:
 
     def value(self, lane: LaneKey, epochs: int) -> float:
         """With so many epochs; of one that ended before by itself, its last. NaN where there is none."""
-        found = self._result(lane, epochs)
-        return float("nan") if found is None else found.value
+        result = self._result(lane, epochs)
+        return float("nan") if result is None else result.value
 
     def goal(self, lane: LaneKey, epochs: int) -> float:
         """The second goal of a search, as `value` has the first."""
-        found = self._result(lane, epochs)
-        return float("nan") if found is None else found.goal
+        result = self._result(lane, epochs)
+        return float("nan") if result is None else result.goal
 
     def _result(self, lane: LaneKey, epochs: int) -> Told | None:
         return self._told.get((lane, epochs)) or self._ended.get(lane)
 
     def scores(self, configurations: Sequence[str], blocks: Sequence[int]) -> Floats:
         """float64 [configurations, blocks] with all epochs; NaN where there is no result."""
-        found = [[self.value(*one) for one in self.lanes([name], blocks)] for name in configurations]
-        return np.array(found, dtype=np.float64).reshape(len(configurations), len(blocks))
+        rows = [[self.value(*one) for one in self.lanes([name], blocks)] for name in configurations]
+        return np.array(rows, dtype=np.float64).reshape(len(configurations), len(blocks))
 
     def diverged(self, configurations: Sequence[str], blocks: Sequence[int]) -> NDArray[np.bool_]:
         """bool [configurations, blocks]."""
-        found = [[self._has_diverged(lane) for lane, _ in self.lanes([name], blocks)] for name in configurations]
-        return np.array(found, dtype=bool).reshape(len(configurations), len(blocks))
+        rows = [[self._has_diverged(lane) for lane, _ in self.lanes([name], blocks)] for name in configurations]
+        return np.array(rows, dtype=bool).reshape(len(configurations), len(blocks))
 
     def _has_diverged(self, lane: LaneKey) -> bool:
         return lane in self._ended and RepeatState(self._ended[lane].state) is RepeatState.DIVERGED

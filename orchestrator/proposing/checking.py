@@ -34,13 +34,13 @@ class Checked:
 
 def check(storage: Storage, decided: Decided, progress: Progress = lambda done, total: None) -> list[Checked]:
     """Make every decision of a study again; progress(done, total) counts them."""
-    total, found = sum(map(len, decided.decisions.values())), list[Checked]()
+    total, answers = sum(map(len, decided.decisions.values())), list[Checked]()
     for search in decided.searches:
         for place, decision in enumerate(decided.decisions[search]):
             faults = (*_recomputed(storage, decided, search, place), *_cited(storage, decision))
-            found.append(Checked(search, decision.number, faults, _differing(decision)))
-            progress(len(found), total)
-    return found
+            answers.append(Checked(search, decision.number, faults, _differing(decision)))
+            progress(len(answers), total)
+    return answers
 
 
 def _recomputed(storage: Storage, decided: Decided, search: str, place: int) -> Iterator[str]:

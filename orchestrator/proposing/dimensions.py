@@ -83,14 +83,14 @@ class Dimensions:
 
     def chosen(self, suggested: Suggested) -> dict[Dimension, Any]:
         """What makes a configuration, by dimension."""
-        found: dict[Dimension, Any] = {}
+        chosen: dict[Dimension, Any] = {}
 
         def choose(dimension: Dimension) -> Any:
-            found[dimension] = suggested.configuration.value(dimension.path)
-            return found[dimension]
+            chosen[dimension] = suggested.configuration.value(dimension.path)
+            return chosen[dimension]
 
         self.made(choose)
-        return found
+        return chosen
 
     def like(self, point: Mapping[str, Any]) -> Suggested:
         """The configuration with these values by path. Raises InputError where the space has none."""

@@ -21,7 +21,7 @@ from orchestrator.store.segments import LaneKey
 
 def history(decided: Decided, checked: Sequence[Checked] = ()) -> list[dict[str, Any]]:
     """Every search with its budgets and decisions, oldest first."""
-    found = {(one.search, one.number): one for one in checked}
+    outcomes = {(one.search, one.number): one for one in checked}
     return [
         {
             "search": search.id,
@@ -47,7 +47,8 @@ def history(decided: Decided, checked: Sequence[Checked] = ()) -> list[dict[str,
                 for budget in decided.budgets[search.id]
             ],
             "decisions": [
-                _entry(decision, found.get((search.id, decision.number))) for decision in decided.decisions[search.id]
+                _entry(decision, outcomes.get((search.id, decision.number)))
+                for decision in decided.decisions[search.id]
             ],
             "audit": audit.as_json() if (audit := _audit(decided, search)) is not None else None,
         }
@@ -124,20 +125,20 @@ def history_text(name: str, decided: Decided, checked: Sequence[Checked] | None 
 def named(decided: Decided, asked: str) -> str:
     """The configuration whose id begins so. Raises InputError where there is none or are several."""
     known = decided.bases(*decided.searches)
-    found = sorted(name for name in known if name.startswith(asked))
-    if len(found) != 1:
+    matching = sorted(name for name in known if name.startswith(asked))
+    if len(matching) != 1:
         raise InputError(
             f"configuration {asked!r}: expected the beginning of one id of a search, found "
-            f"{counted(len(found), 'configuration')} that begin so",
+            f"{counted(len(matching), 'configuration')} that begin so",
             "Ids are in: orch table STUDY",
         )
-    return found[0]
+    return matching[0]
 
 
 def decided_about(decided: Decided, configuration: str) -> list[dict[str, Any]]:
     """Every decision that asked for a configuration or was the first to stop it, oldest search first; with how many of
     its repeats had been seen then, and how many of these diverged."""
-    found = []
+    decisions = []
     for search in decided.searches.values():
         was_stopped, seen = False, dict[LaneKey, str]()
         for decision in decided.decisions[search.id]:
@@ -148,7 +149,7 @@ def decided_about(decided: Decided, configuration: str) -> list[dict[str, Any]]:
             stops = configuration in decision.stopped and not was_stopped
             was_stopped |= stops
             if asks or stops:
-                found.append(
+                decisions.append(
                     {
                         "search": search.id,
                         "number": decision.number,
@@ -162,17 +163,17 @@ def decided_about(decided: Decided, configuration: str) -> list[dict[str, Any]]:
                         "reason": decision.reason,
                     }
                 )
-    return found
+    return decisions
 
 
 def stop_words(decided: Decided, configuration: str) -> list[str]:
     """For each search that asks no more of it how far it came: no verdict."""
-    found = []
+    sentences = []
     for search in decided.searches.values():
         course = _course(decided, search)
         if course is not None and configuration in course.stops:
-            found.append(f"{search.id}: {course.stops[configuration].words}")
-    return found
+            sentences.append(f"{search.id}: {course.stops[configuration].words}")
+    return sentences
 
 
 def about_text(configuration: str, about: Sequence[Mapping[str, Any]], stops: Sequence[str] = ()) -> str:

@@ -35,10 +35,10 @@ class Rung:
 
 def shares(first: float, eta: int) -> tuple[float, ...]:
     """Of the epochs, rung by rung; the last is 1."""
-    found = [first]
-    while found[-1] * eta < 1:
-        found.append(found[-1] * eta)
-    return (*found, 1.0) if found[-1] < 1 else (1.0,)
+    rungs = [first]
+    while rungs[-1] * eta < 1:
+        rungs.append(rungs[-1] * eta)
+    return (*rungs, 1.0) if rungs[-1] < 1 else (1.0,)
 
 
 def epochs_at(share: float, epochs: int, least: int) -> int:
@@ -48,13 +48,13 @@ def epochs_at(share: float, epochs: int, least: int) -> int:
 
 def distinct(several: Sequence[float], epochs: Sequence[int], least: int) -> tuple[float, ...]:
     """Without the shares that give nobody more epochs than the one before."""
-    found = list(several[:1])
+    kept = list(several[:1])
     for share in several[1:]:
-        if any(epochs_at(share, count, least) > epochs_at(found[-1], count, least) for count in epochs):
-            found.append(share)
+        if any(epochs_at(share, count, least) > epochs_at(kept[-1], count, least) for count in epochs):
+            kept.append(share)
         elif share == 1.0:
-            found[-1] = share
-    return tuple(found)
+            kept[-1] = share
+    return tuple(kept)
 
 
 def at_rung(blocks: Blocks, names: Sequence[str], count: int, share: float, least: int) -> Wanted:

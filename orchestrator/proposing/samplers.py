@@ -121,21 +121,21 @@ def _asking(trial: Trial) -> Choose:
 def _different(seen: Seen, drawn: Iterable[Suggested], count: int) -> list[Suggested]:
     """The first `count` that nobody suggested before; where too few are drawn, others of the search's own."""
     known = {one.configuration.id for one in seen.suggested}
-    found: list[Suggested] = []
+    new: list[Suggested] = []
     for one in drawn:
         if one.configuration.id not in known:
             known.add(one.configuration.id)
-            found.append(one)
-        if len(found) == count:
-            return found
-    return _others(seen, found, count)
+            new.append(one)
+        if len(new) == count:
+            return new
+    return _others(seen, new, count)
 
 
-def _others(seen: Seen, found: list[Suggested], count: int) -> list[Suggested]:
-    taken = [one.configuration.id for one in (*seen.suggested, *found)]
+def _others(seen: Seen, new: list[Suggested], count: int) -> list[Suggested]:
+    taken = [one.configuration.id for one in (*seen.suggested, *new)]
     others = seen.dimensions.others(taken)
     order = np.random.default_rng(seen.seed).permutation(len(others))
-    return [*found, *(others[place] for place in order[: count - len(found)])]
+    return [*new, *(others[place] for place in order[: count - len(new)])]
 
 
 def _reading(point: Sequence[float], places: Mapping[str, int]) -> Choose:

@@ -107,9 +107,9 @@ class Sampling:
         size = left if self.at_once else min(left, batch)
         if not self.at_once and waiting > batch // 2:
             return [], ""
-        found = self._asked(self.sampler if means else "random", means, size)
-        return found, (
-            f"{self.sampler}: {counted(len(found), 'configuration')} more, by the means of {len(means)}"
+        suggested = self._asked(self.sampler if means else "random", means, size)
+        return suggested, (
+            f"{self.sampler}: {counted(len(suggested), 'configuration')} more, by the means of {len(means)}"
             f"{self.learnt.words}"
         )
 
@@ -119,17 +119,17 @@ class Sampling:
         wave = max(LEAST_WAVE, 2 ** math.ceil(math.log2(2 * max(1, len(self.dimensions.every)))))
         size = most if self.at_once else min(most, max(wave, len(given)))
         self.suggested = given
-        found = [*given, *(self._asked("random", {}, size - len(given)) if size > len(given) else [])]
+        points = [*given, *(self._asked("random", {}, size - len(given)) if size > len(given) else [])]
         told = f", {len(given)} of them given" if given else ""
-        return found, f"{self.sampler}: {counted(len(found), 'configuration')} spread over the space{told}"
+        return points, f"{self.sampler}: {counted(len(points), 'configuration')} spread over the space{told}"
 
     def _asked(self, sampler: str, means: Mapping[str, tuple[float, ...]], count: int) -> list[Suggested]:
         from orchestrator.proposing.samplers import Seen
 
         seed = f"{self.view.search.seed}:{len(self.view.decisions)}"
         seen = Seen(self.dimensions, self.suggested, means, int(hashlib.sha256(seed.encode()).hexdigest()[:8], 16))
-        found: list[Suggested] = SAMPLERS.load(sampler)(seen, count)
-        return found
+        suggested: list[Suggested] = SAMPLERS.load(sampler)(seen, count)
+        return suggested
 
     def _settled(self, sampler: str) -> str:
         """What `auto` stands for. Raises InputError where a Gaussian process cannot be fitted to the space."""
@@ -139,10 +139,10 @@ class Sampling:
         if sampler == "auto":
             return "gp" if fits and not self.learnt.goal else "tpe"
         if sampler == "gp" and not fits:
-            found = f"{count} settings" + (f", of which {', '.join(names)} are not numbers" if names else "")
-            found += "" if common else ", of which some do not matter, or were left out, in some configurations"
+            described = f"{count} settings" + (f", of which {', '.join(names)} are not numbers" if names else "")
+            described += "" if common else ", of which some do not matter, or were left out, in some configurations"
             raise InputError(
-                f"sampler gp: expected up to {MOST_NUMBERS} settings to search, all of them numbers, found {found}",
+                f"sampler gp: expected up to {MOST_NUMBERS} settings to search, all of them numbers, found {described}",
                 "Search with --sampler tpe, or fix some settings.",
             )
         return sampler

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from search_spaces.configuration import Configuration
 from search_spaces.settings.image import REFERENCE_MODE
 
-NEW_IMAGES = "new images (orch predict, an exported model) are standardised by the training split's mean and std"
+NEW_IMAGES = "new images (orch predict, an exported model) are normalised by the training split's mean and std"
 
 
 def reference_note(configurations: Iterable[Configuration]) -> str:

@@ -35,6 +35,7 @@ def test_a_few_rounds_make_every_row(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ]
 
 
+@pytest.mark.slow
 def test_the_promise_holds_for_normal_scores_and_breaks_where_divergence_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

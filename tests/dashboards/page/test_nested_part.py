@@ -69,7 +69,7 @@ def test_folds_and_pooled_scores_stand_in_the_test(tmp_path: Path) -> None:
     write_nested(storage, record)
     shown = section(render(storage, now=NOW))
     assert "Nested evaluation: 2 outer folds" in shown
-    assert "nested evaluations have looked at its images 5 times" in shown
+    assert "nested cross-validation has looked at its images 5 times" in shown
     assert "no test image has been opened" not in shown
     assert "In each fold, the selection by loss (valid) among 3 configurations was repeated" in shown
     assert "&lt;b&gt;lr 1&lt;/b&gt;" in shown

@@ -56,7 +56,7 @@ def test_a_test_by_its_own_split_is_marked(own: FinishedStudy) -> None:
 
 def test_the_page_says_it(own: FinishedStudy) -> None:
     page = html.unescape(render(own.study.storage, now="2026-03-01T12:00:00+00:00"))
-    assert f"<b>Standardised</b> {NOTE}" in page
+    assert f"<b>Normalised</b> {NOTE}" in page
 
 
 def test_folds_are_other_splits(own: FinishedStudy) -> None:
