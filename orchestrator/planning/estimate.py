@@ -40,6 +40,7 @@ from trainables.bundles.checkpoints import WRITING_SHARE
 from trainables.bundles.memory import share_for
 from trainables.bundles.stacks import divide_into_stacks
 from trainables.bundles.states import stored_states
+from trainables.bundles.workbench import Workbench
 from trainables.learning.endings.ending import ending_of
 from trainables.learning.tasks.task import task_of
 from trainables.machine import allocation
@@ -168,8 +169,7 @@ def estimate(
     bench = search.bench()
     owed = search.owed_lanes()
     slots = round(gpus / share_for(bench, [alone(lane, 0) for lane in owed])) if gpus else cpus
-    machine = Machine(slots, bench.device.type, partial(divide_into_stacks, bench, workers=slots), bench.remember)
-    segments = search.segments(machine) if owed else []
+    segments = search.segments(_dividing(bench, slots)) if owed else []
     concurrent, every = min(len(segments), slots), _by_backbone(search)
     try:
         tally = _Tally(search, owed, segments, kept_bytes, bench.device)
@@ -232,12 +232,16 @@ def costs_of_segments(search: Search) -> dict[Segment, float]:
 
     Nothing is put beside what is timed: workers are at work.
     """
-    bench, owed, workers = search.bench(), search.owed_lanes(), allocation.cpus()
-    machine = Machine(workers, bench.device.type, partial(divide_into_stacks, bench, workers=workers), bench.remember)
-    tally = _Tally(search, owed, search.segments(machine) if owed else [], 0.0, bench.device)
+    bench, owed = search.bench(), search.owed_lanes()
+    segments = search.segments(_dividing(bench, allocation.cpus())) if owed else []
+    tally = _Tally(search, owed, segments, 0.0, bench.device)
     for mine in _by_backbone(search):
         tally.add(mine)
     return tally.per_epoch
+
+
+def _dividing(bench: Workbench, workers: int) -> Machine:
+    return Machine(workers, bench.device.type, partial(divide_into_stacks, bench, workers=workers), bench.remember)
 
 
 class _Tally:

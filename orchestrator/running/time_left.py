@@ -96,8 +96,8 @@ class TimeLeft:
         self._seen: dict[str, _Seen] = {}
         """By segment, those at work."""
         self._workers: deque[tuple[float, int]] = deque()
-        self._expected: Mapping[str, float] = {}
-        """By configuration, as it was timed before anybody trained it."""
+        self._timed: dict[Kind, float] = {}
+        """As they were timed before anybody trained them."""
         self._read = time.monotonic()
         """When these were read; nobody has timed anything before a search has trained for a while."""
         self.misses_times = False
@@ -187,17 +187,18 @@ class TimeLeft:
 
     def _expect(self, left: Collection[str], known: Mapping[Kind, float]) -> dict[Kind, float]:
         """Of kinds that were timed and not trained, as far as one is left."""
-        kinds = {kind: name for name in left if (kind := self._kind(name)) is not None and kind not in known}
+        kinds = {kind for name in left if (kind := self._kind(name)) is not None} - known.keys()
         now = time.monotonic()
-        if not kinds.keys() <= {self._kind(name) for name in self._expected} and now - self._read >= READ_EVERY_S:
-            self._expected, self._read = read_epoch_times(self.storage), now
-        timed = {kind: seconds for name, seconds in self._expected.items() if (kind := self._kind(name)) is not None}
-        self.misses_times = not kinds.keys() <= timed.keys()
-        longer = {kind: known[kind] / seconds for kind, seconds in timed.items() if kind in known}
+        if not kinds <= self._timed.keys() and now - self._read >= READ_EVERY_S:
+            times = read_epoch_times(self.storage)
+            self._timed = {kind: each for name, each in times.items() if (kind := self._kind(name)) is not None}
+            self._read = now
+        self.misses_times = not kinds <= self._timed.keys()
+        longer = {kind: known[kind] / seconds for kind, seconds in self._timed.items() if kind in known}
         expected = {}
-        for kind in kinds.keys() & timed.keys():
+        for kind in kinds & self._timed.keys():
             alike = [times for other, times in longer.items() if bool(other.depth) == bool(kind.depth)]
-            expected[kind] = timed[kind] * float(np.median(alike or list(longer.values()) or [1.0]))
+            expected[kind] = self._timed[kind] * float(np.median(alike or list(longer.values()) or [1.0]))
         return expected
 
     def _cost(self, name: str, known: Mapping[Kind, float], expected: Mapping[Kind, float]) -> float | None:
