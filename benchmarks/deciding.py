@@ -7,7 +7,10 @@ the second table Optuna and Ray Tune (`peers.py`) do, with as many epochs to spe
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -87,8 +90,16 @@ PEERS = (
 )
 
 
-Worlds = Mapping[float, Sequence[tuple[int, World]]]
-"""Deviation of repeats → rounds, each with its seed."""
+class Game(NamedTuple):
+    """One round of a task: its number, which is the seed of its rules too, and what they all have in common."""
+
+    task: str
+    number: int
+    world: World
+
+
+Worlds = Mapping[float, Sequence[Game]]
+"""Deviation of repeats → rounds."""
 
 
 class Outcome(NamedTuple):
@@ -102,6 +113,36 @@ class Outcome(NamedTuple):
     best: float
 
 
+class Kept:
+    """Outcomes of rounds in a folder, a file of lines for each rule, so that a long run goes on where it stopped, and
+    several processes may each play other rules. Without a folder nothing is kept."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._known: dict[Path, dict[str, Outcome]] = {}
+
+    def outcome(self, named: Named, game: Game, budget: int) -> Outcome:
+        if self._folder is None:
+            return played(named.rule, game, budget)
+        file = self._folder / f"{re.sub(r'[^a-z0-9]+', '_', f'{named.name} {named.among}'.lower())}.jsonl"
+        known = self._known.setdefault(file, dict(_lines(file)))
+        name = f"{game.task} {game.number} {game.world.deviation} {budget}"
+        if name not in known:
+            known[name] = played(named.rule, game, budget)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a") as out:
+                out.write("\n" + json.dumps([name, known[name]]))
+        return known[name]
+
+
+def _lines(file: Path) -> Iterator[tuple[str, Outcome]]:
+    """A line that was cut off is left out."""
+    for line in file.read_text().splitlines() if file.exists() else ():
+        with suppress(json.JSONDecodeError):
+            name, (behind, spent, tried, finals, best) = json.loads(line)
+            yield name, Outcome(behind, spent, tried, tuple(finals), best)
+
+
 def main() -> None:
     parser = arguments(__doc__ or "", rounds=50)
     parser.add_argument("--tasks", type=lambda text: tuple(text.split(",")), default=TASKS)
@@ -110,6 +151,12 @@ def main() -> None:
         "--budget", type=float, default=1.0, help="of the second, in whole grids (default: %(default)s)"
     )
     parser.add_argument("--rules", default="", metavar="TEXT;TEXT", help="of the second: parts of their names")
+    parser.add_argument(
+        "--against", default="", metavar="TEXT", help="also print how far each rule of the second is from that one"
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="of the second: keep outcomes there, and read what is there already"
+    )
     parser.add_argument("--deviations", type=_numbers, default=DEVIATIONS, help="of repeats, in points")
     parser.add_argument("--surrogate", type=Path, default=FOLDER, metavar="DIR", help="default: %(default)s")
     given = parser.parse_args()
@@ -121,13 +168,21 @@ def main() -> None:
         f"({', '.join(tasks)}), {EPOCHS} epochs; regret and deviation in points of validation accuracy."
     )
     budget = round((0.05 if given.quick else given.budget) * GRID)
-    for name, made in (("rules", costs), ("peers", partial(equal_spending, budget, given.rules.split(";")))):
-        if name in given.tables.split(","):
-            rounds_of = {each: list(worlds(tasks, rounds, each, given.surrogate)) for each in given.deviations}
-            table = made(rounds_of)
-            table.notes.insert(0, about)
-            table.show()
-            table.write_json(given.json and given.json.with_stem(f"{given.json.stem}_{name}"))
+    tables = given.tables.split(",")
+    rounds_of = {each: list(games(tasks, rounds, each, given.surrogate)) for each in given.deviations}
+    made: dict[str, Table] = {}
+    if "rules" in tables:
+        made["rules"] = costs(rounds_of)
+    if "peers" in tables:
+        rules = [one for one in (*OURS, *PEERS) if any(part in one.name for part in given.rules.split(";"))]
+        outcomes = all_played(rules, rounds_of, budget, Kept(given.keep))
+        made["peers"] = equal_spending(rules, outcomes, budget)
+        if given.against:
+            made["against"] = round_by_round(rules, outcomes, given.against)
+    for name, table in made.items():
+        table.notes.insert(0, about)
+        table.show()
+        table.write_json(given.json and given.json.with_stem(f"{given.json.stem}_{name}"))
 
 
 def costs(every: Worlds) -> Table:
@@ -144,7 +199,7 @@ def costs(every: Worlds) -> Table:
     for deviation, several in every.items():
         progress(f"deviation {deviation}")
         for named in RULES:
-            outcomes = [played(named.rule, world, seed, 2 * GRID) for seed, world in several]
+            outcomes = [played(named.rule, game, 2 * GRID) for game in several]
             regrets = np.array([one.behind for one in outcomes])
             spent = float(np.mean([one.spent for one in outcomes]))
             lost = float(100 * (regrets > LOST).mean())
@@ -152,8 +207,20 @@ def costs(every: Worlds) -> Table:
     return table
 
 
-def equal_spending(budget: int, parts: Sequence[str], every: Worlds) -> Table:
-    """parts: of names of rules; a rule has one of them."""
+Outcomes = Mapping[float, Sequence[Sequence[Outcome]]]
+"""Deviation of repeats → rounds → outcomes of the rules."""
+
+
+def all_played(rules: Sequence[Named], every: Worlds, budget: int, kept: Kept) -> Outcomes:
+    outcomes: dict[float, list[list[Outcome]]] = {}
+    for deviation, several in every.items():
+        for number, game in enumerate(several, 1):
+            outcomes.setdefault(deviation, []).append([kept.outcome(named, game, budget) for named in rules])
+            progress(f"deviation {deviation}, round {number} of {len(several)}")
+    return outcomes
+
+
+def equal_spending(rules: Sequence[Named], outcomes: Outcomes, budget: int) -> Table:
     columns = (
         *("rule", "among", "deviation of repeats", "spent", "tried"),
         *(f"regret at {number}/4" for number in range(1, 5)),
@@ -169,39 +236,58 @@ def equal_spending(budget: int, parts: Sequence[str], every: Worlds) -> Table:
         "rule itself had tried. ± is 1.96 standard errors over rounds; of shares the exact 95 % interval.",
         "single repeats: a trial is one repeat. at once: a trial trains so many and reports their mean.",
     ]
-    rules = [one for one in (*OURS, *PEERS) if any(part in one.name for part in parts)]
-    for deviation, several in every.items():
-        outcomes_of_rounds: list[list[Outcome]] = []
-        for seed, world in several:
-            outcomes_of_rounds.append([played(named.rule, world, seed, budget) for named in rules])
-            progress(f"deviation {deviation}, round {len(outcomes_of_rounds)} of {len(several)}")
-        best = np.array([max(one.best for one in outcomes) for outcomes in outcomes_of_rounds])
-        for named, outcomes in zip(rules, zip(*outcomes_of_rounds, strict=True), strict=True):
-            regrets = best[:, None] - np.array([one.finals for one in outcomes])
+    for deviation, rounds in outcomes.items():
+        for named, of_rule, regrets in zip(rules, zip(*rounds, strict=True), _regrets(rounds), strict=True):
             table.add(
                 *(named.name, named.among, deviation),
-                float(np.mean([one.spent for one in outcomes])),
-                float(np.mean([one.tried for one in outcomes])),
+                float(np.mean([one.spent for one in of_rule])),
+                float(np.mean([one.tried for one in of_rule])),
                 *map(_with_band, regrets.T),
                 _share(regrets[:, -1] > LOST),
-                _share(np.array([one.behind > LOST for one in outcomes])),
+                _share(np.array([one.behind > LOST for one in of_rule])),
             )
     return table
 
 
-def worlds(tasks: Sequence[str], rounds: int, deviation: float, folder: Path) -> Iterator[tuple[int, World]]:
-    """Round by round, each with its seed."""
+def round_by_round(rules: Sequence[Named], outcomes: Outcomes, against: str) -> Table:
+    """against: part of the name of the rule that all others are compared with."""
+    place = next((place for place, one in enumerate(rules) if against in one.name), None)
+    if place is None:
+        raise SystemExit(f'--against: expected part of the name of a rule that is played, found "{against}"')
+    columns = ("rule", "deviation of repeats", *(f"at {number}/4" for number in range(1, 5)), "its 4/4 at half")
+    table = Table(f"Round by round: regret less that of {rules[place].name}", columns)
+    table.notes.append(
+        "Below 0 a rule is ahead. ± is 1.96 standard errors over rounds. its 4/4 at half: regret of the rule at 2/4 "
+        "less that of the other at 4/4, which had spent twice as much."
+    )
+    for deviation, rounds in outcomes.items():
+        regrets = _regrets(rounds)
+        for named, own in zip(rules, regrets, strict=True):
+            if named is not rules[place]:
+                twice = own[:, 1] - regrets[place][:, 3]
+                table.add(named.name, deviation, *map(_with_band, (own - regrets[place]).T), _with_band(twice))
+    return table
+
+
+def _regrets(rounds: Sequence[Sequence[Outcome]]) -> np.ndarray:
+    """[rules, rounds, quarters] behind the best that any rule of the round had tried."""
+    best = np.array([max(one.best for one in of_round) for of_round in rounds])
+    finals = np.array([[one.finals for one in of_round] for of_round in rounds])
+    return np.asarray(best[:, None, None] - finals).transpose(1, 0, 2)
+
+
+def games(tasks: Sequence[str], rounds: int, deviation: float, folder: Path) -> Iterator[Game]:
     for task in tasks:
         answer = partial(curves, task, folder=folder)
         for number in range(rounds):
             points = drawn(task, CONFIGURATIONS, number, folder)
             away = np.random.default_rng([number, int(task)]).normal(size=(CONFIGURATIONS, RACED)) * deviation
-            yield number, World(dimensions(folder), points, answer(points), away, answer, deviation)
+            yield Game(task, number, World(dimensions(folder), points, answer(points), away, answer, deviation))
 
 
-def played(rule: Rule, world: World, seed: int, budget: int) -> Outcome:
-    search = Round(world, budget, seed)
-    rule(search, np.random.default_rng(seed))
+def played(rule: Rule, game: Game, budget: int) -> Outcome:
+    search = Round(game.world, budget, game.number)
+    rule(search, np.random.default_rng(game.number))
     finals = tuple(search.chosen(quarter * budget) for quarter in QUARTERS)
     return Outcome(search.best - finals[-1], search.spent / GRID, search.tried, finals, search.best)
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import deciding
 import peers
 from curves import Dimension, Floats, Points
-from deciding import GIVEN, OURS, PEERS, Named
+from deciding import GIVEN, OURS, PEERS, Game, Kept, Named, Outcome, all_played
 from peers import grid, milestones, optuna_tpe, optuna_wilcoxon, ray_asha
 from round_of_search import Round, Rule, World
 
@@ -136,3 +136,30 @@ def test_our_samplers_draw_from_the_whole_space_and_keep_to_the_budget(named: Na
     assert search.tried >= 16
     assert search.spent <= budget
     assert search.chosen(search.spent) == search.best > 88, "without noise"
+
+
+def test_kept_outcomes_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second process plays only what the first one had not written whole."""
+    rules = [Named("one", grid(1)), Named("two", grid(2))]
+    rounds = {1.0: [Game("7", number, world(DISTURBED)) for number in range(3)]}
+    first = all_played(rules, rounds, 1000, Kept(tmp_path))
+    assert first == all_played(rules, rounds, 1000, Kept(None))
+    cut = tmp_path / "two_the_30.jsonl"
+    cut.write_text(cut.read_text()[:-5])
+    real, again = deciding.played, list[str]()
+
+    def counted(rule: Rule, game: Game, budget: int) -> Outcome:
+        again.append(f"{game.number}")
+        return real(rule, game, budget)
+
+    monkeypatch.setattr(deciding, "played", counted)
+    for _ in range(2):
+        assert all_played(rules, rounds, 1000, Kept(tmp_path)) == first
+    assert again == ["2"]
+
+
+def test_differences_are_made_round_by_round() -> None:
+    rules = [Named("slow", grid(1)), Named("fast", grid(1))]
+    slow, fast = Outcome(0, 1, 1, (1.0, 2.0, 3.0, 4.0), 9.0), Outcome(0, 1, 1, (4.0, 5.0, 6.0, 8.0), 8.0)
+    (row,) = deciding.round_by_round(rules, {0.5: [[slow, fast]] * 2}, "slow").rows
+    assert row == ("fast", 0.5, "-3.00 ± 0.00", "-3.00 ± 0.00", "-3.00 ± 0.00", "-4.00 ± 0.00", "-1.00 ± 0.00")
